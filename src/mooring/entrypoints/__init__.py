@@ -1,0 +1,1 @@
+"""Where an outsider's request is translated: command line and gateway."""

@@ -1,0 +1,1 @@
+"""Commitments that we cannot edit alone, behind one port."""

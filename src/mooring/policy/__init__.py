@@ -1,0 +1,1 @@
+"""May it happen: a decision from a policy and facts."""

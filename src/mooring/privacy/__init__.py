@@ -1,0 +1,1 @@
+"""Hide: envelope encryption and salted commitments."""

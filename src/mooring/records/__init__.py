@@ -1,0 +1,1 @@
+"""What is said: statements, predicates, manifests, canonical bytes, digests, chain-agnostic ids."""

@@ -1,0 +1,1 @@
+"""Bytes that we keep and can delete, behind ports."""

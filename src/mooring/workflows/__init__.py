@@ -1,0 +1,1 @@
+"""Verbs: the steps of a deployment, in order, over ports."""

@@ -141,7 +141,7 @@ class Outcome:
 class Cursor:
     """Where a follower stands: the last block it has, and enough ancestors to find a fork point.
 
-    `trail` holds (number, hash) of recent blocks, oldest first; its last item is the block at which the follower stands.
+    `trail` holds (number, hash) of recent blocks, oldest first; its last item is where the follower stands.
     """
 
     trail: tuple[tuple[int, str], ...] = ()

@@ -1,0 +1,153 @@
+"""Canonical bytes: JSON as RFC 8785 (JCS) writes it, and a strict reader of it.
+
+The same value has the same bytes, so that a digest or a signature over them has one meaning.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from mooring.errors import RecordError
+
+__all__ = ["Json", "decode", "encode"]
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+
+_SAFE_INTEGER = 2**53 - 1
+_MAX_BYTES = 64 * 1024 * 1024
+_MAX_DEPTH = 64
+
+
+def encode(value: Json) -> bytes:
+    """Return the RFC 8785 bytes of a JSON value.
+
+    Raises RecordError `not-canonical` for what I-JSON (RFC 7493) cannot carry: NaN, infinities, integers beyond
+    ±(2^53 - 1), lone surrogates, keys that are not strings.
+    """
+    parts: list[str] = []
+    _write(value, parts, 0)
+    try:
+        return "".join(parts).encode()
+    except UnicodeEncodeError as error:
+        raise _refuse(f"text with a lone surrogate at {error.start}") from error
+
+
+def decode(data: bytes, *, limit: int = _MAX_BYTES) -> Json:
+    """Parse JSON bytes strictly: at most `limit` bytes, UTF-8, no duplicate keys, no NaN, I-JSON numbers.
+
+    Raises RecordError `json`.
+    """
+    if len(data) > limit:
+        raise _malformed(f"{len(data)} bytes are more than the {limit} allowed")
+    try:
+        text = data.decode()
+        value: Json = json.loads(
+            text, object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer, parse_float=_float
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise _malformed(str(error)) from error
+    return value
+
+
+def _write(value: Json, parts: list[str], depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise _refuse(f"nesting deeper than {_MAX_DEPTH}")
+    if value is None or isinstance(value, bool):
+        parts.append({None: "null", True: "true", False: "false"}[value])
+    elif isinstance(value, str):
+        parts.append(json.dumps(value, ensure_ascii=False))
+    elif isinstance(value, int):
+        if abs(value) > _SAFE_INTEGER:
+            raise _refuse(f"integer {value} beyond 2^53 - 1: write it as a string")
+        parts.append(str(value))
+    elif isinstance(value, float):
+        parts.append(_number(value))
+    elif isinstance(value, Mapping):
+        _write_object(value, parts, depth)
+    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        parts.append("[")
+        for position, item in enumerate(value):
+            parts.append("," if position else "")
+            _write(item, parts, depth + 1)
+        parts.append("]")
+    else:
+        raise _refuse(f"a value of type {type(value).__name__}")
+
+
+def _write_object(value: Mapping[str, Json], parts: list[str], depth: int) -> None:
+    for key in value:
+        if not isinstance(key, str):
+            raise _refuse(f"key {key!r} that is not a string")
+    parts.append("{")
+    # RFC 8785 §3.2.3 orders keys by UTF-16 code units.
+    for position, key in enumerate(sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))):
+        parts.append(("," if position else "") + json.dumps(key, ensure_ascii=False) + ":")
+        _write(value[key], parts, depth + 1)
+    parts.append("}")
+
+
+def _number(value: float) -> str:
+    """Return a double as ECMAScript writes it (RFC 8785 §3.2.2.3); `repr` gives the same shortest digits."""
+    if not math.isfinite(value):
+        raise _refuse(f"number {value}")
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent_text = f"{abs(value)!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    fraction = "" if fraction == "0" else fraction
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent_text or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    return sign + _layout(digits, point)
+
+
+def _layout(digits: str, point: int) -> str:
+    """Place the decimal point `point` digits from the left, by the cases of ECMA-262 Number::toString."""
+    count = len(digits)
+    if count <= point <= 21:
+        return digits + "0" * (point - count)
+    if 0 < point <= 21:
+        return digits[:point] + "." + digits[point:]
+    if -6 < point <= 0:
+        return "0." + "0" * -point + digits
+    power = point - 1
+    head = digits[0] + ("." + digits[1:] if count > 1 else "")
+    return f"{head}e{'+' if power > 0 else '-'}{abs(power)}"
+
+
+def _pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [key for key, _ in pairs]
+        repeated = next(key for key in names if names.count(key) > 1)
+        raise _malformed(f"key {repeated!r} appears twice")
+    return result
+
+
+def _constant(name: str) -> Json:
+    raise _malformed(f"{name} is not a JSON number")
+
+
+def _integer(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) > _SAFE_INTEGER:
+        raise _malformed(f"integer {text[:20]} beyond 2^53 - 1")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _malformed(f"number {text[:20]} beyond a double")
+    return value
+
+
+def _refuse(what: str) -> RecordError:
+    return RecordError(f"cannot write {what} as canonical JSON", code="not-canonical", hint="see RFC 8785 and RFC 7493")
+
+
+def _malformed(what: str) -> RecordError:
+    return RecordError(f"malformed JSON: {what}", code="json", hint="send one strict UTF-8 JSON value (RFC 7493)")

@@ -1,11 +1,13 @@
 """Between records and JSON: one reader and one writer for every frozen dataclass of this room.
 
-A field's Python name in snake case is its JSON name in camel case. A field that is None is left out. What the type does
-not name is refused, so that a record means what its reader thinks it means.
+A field's Python name in snake case is its JSON name in camel case. A field that is None is left out. Bytes are standard
+base64 (RFC 4648 §4). What the type does not name is refused, so that a record means what its reader thinks it means.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -25,12 +27,14 @@ def to_json(record: object) -> Json:
     """Return a record, or a plain value inside one, as a JSON value."""
     if isinstance(record, Digest):
         return str(record)
+    if isinstance(record, bytes):
+        return base64.b64encode(record).decode()
     if is_dataclass(record) and not isinstance(record, type):
         pairs = ((_camel(f.name), getattr(record, f.name)) for f in fields(record))
         return {name: to_json(value) for name, value in pairs if value is not None}
     if isinstance(record, Mapping):
         return {str(key): to_json(value) for key, value in record.items()}
-    if isinstance(record, Sequence) and not isinstance(record, str | bytes):
+    if isinstance(record, Sequence) and not isinstance(record, str):
         return [to_json(item) for item in record]
     return cast(Json, record)
 
@@ -53,6 +57,8 @@ def _read(kind: Any, value: Json, where: str) -> Any:
     origin = get_origin(kind)
     if kind is Digest:
         return Digest.parse(_expect(str, value, where))
+    if kind is bytes:
+        return _read_bytes(_expect(str, value, where), where)
     if is_dataclass(kind) and isinstance(kind, type):
         return _read_record(kind, value, where)
     if origin is tuple:
@@ -66,6 +72,16 @@ def _read(kind: Any, value: Json, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return _expect(kind, value, where)
+
+
+def _read_bytes(text: str, where: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _refuse(where, "not base64", str(error)) from error
+    if base64.b64encode(data).decode() != text:
+        raise _refuse(where, "not canonical base64", "no spare bits, full padding (RFC 4648)")
+    return data
 
 
 def _read_optional(options: tuple[Any, ...], value: Json, where: str) -> Any:

@@ -30,8 +30,8 @@ def parse_chain(text: str) -> tuple[str, str]:
 def evm_chain(number: int) -> str:
     """Return the CAIP-2 id of an EVM chain."""
     if not 0 < number < 2**64:
-        raise _refuse("EVM chain number", str(number), "a positive 64-bit number")
-    return chain_id("eip155", str(number))
+        raise _refuse("EVM chain number", f"{number:#x}", "a positive 64-bit number")
+    return chain_id("eip155", f"{number:d}")
 
 
 def account_id(chain: str, address: str) -> str:
@@ -46,8 +46,8 @@ def asset_id(chain: str, contract: str, token: int) -> str:
     """Return the CAIP-19 id of an ERC-721 token."""
     parse_chain(chain)
     if re.fullmatch("0x[0-9a-fA-F]{40}", contract) is None or not 0 <= token < 2**256:
-        raise _refuse("asset", f"{contract}/{token}", "an EVM contract address and a uint256 token id (CAIP-19)")
-    return f"{chain}/erc721:{contract}/{token}"
+        raise _refuse("asset", f"{contract[:80]}/{token:#x}", "an EVM contract and a uint256 token id (CAIP-19)")
+    return f"{chain}/erc721:{contract}/{token:d}"
 
 
 def _refuse(what: str, value: str, hint: str) -> RecordError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -25,7 +26,7 @@ def encode(value: Json) -> bytes:
     """Return the RFC 8785 bytes of a JSON value.
 
     Raises RecordError `not-canonical` for what I-JSON (RFC 7493) cannot carry: NaN, infinities, integers beyond
-    ±(2^53 - 1), lone surrogates, keys that are not strings.
+    ±(2^53 - 1), lone surrogates, keys that are not strings; and for more than 64 arrays and objects in one another.
     """
     parts: list[str] = []
     _write(value, parts, 0)
@@ -36,8 +37,10 @@ def encode(value: Json) -> bytes:
 
 
 def decode(data: bytes, *, limit: int = _MAX_BYTES) -> Json:
-    """Parse JSON bytes strictly: at most `limit` bytes, UTF-8, no duplicate keys, no NaN, I-JSON numbers.
+    """Parse JSON bytes strictly: what this returns, `encode` writes.
 
+    At most `limit` bytes of UTF-8, no duplicate keys, no NaN, no lone surrogates, no deeper than `encode` goes. A whole
+    number beyond ±(2^53 - 1) is read as a float if it stands as RFC 8785 writes that double, and refused otherwise.
     Raises RecordError `json`.
     """
     if len(data) > limit:
@@ -49,38 +52,64 @@ def decode(data: bytes, *, limit: int = _MAX_BYTES) -> Json:
         )
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise _malformed(str(error)) from error
+    _check_depth(value)
+    if "\\u" in text:  # only an escape can carry a lone surrogate past UTF-8
+        _check_text(value)
     return value
 
 
+def _check_depth(value: Json) -> None:
+    level: list[Json] = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        containers = [item for item in level if isinstance(item, list | dict)]
+        if not containers:
+            return
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+    raise _malformed(f"nesting deeper than {_MAX_DEPTH}")
+
+
+def _check_text(value: Json) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise _malformed("text with a lone surrogate") from error
+
+
 def _write(value: Json, parts: list[str], depth: int) -> None:
-    if depth > _MAX_DEPTH:
-        raise _refuse(f"nesting deeper than {_MAX_DEPTH}")
     if value is None or isinstance(value, bool):
         parts.append({None: "null", True: "true", False: "false"}[value])
     elif isinstance(value, str):
         parts.append(json.dumps(value, ensure_ascii=False))
     elif isinstance(value, int):
         if abs(value) > _SAFE_INTEGER:
-            raise _refuse(f"integer {value} beyond 2^53 - 1: write it as a string")
-        parts.append(str(value))
+            raise _refuse(f"an integer of {value.bit_length()} bits, beyond 2^53 - 1: write it as a string")
+        parts.append(int.__repr__(value))
     elif isinstance(value, float):
         parts.append(_number(value))
     elif isinstance(value, Mapping):
         _write_object(value, parts, depth)
-    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        parts.append("[")
-        for position, item in enumerate(value):
-            parts.append("," if position else "")
-            _write(item, parts, depth + 1)
-        parts.append("]")
+    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        _write_array(value, parts, depth)
     else:
         raise _refuse(f"a value of type {type(value).__name__}")
 
 
+def _write_array(value: Sequence[Json], parts: list[str], depth: int) -> None:
+    if depth == _MAX_DEPTH:
+        raise _refuse(f"nesting deeper than {_MAX_DEPTH}")
+    parts.append("[")
+    for position, item in enumerate(value):
+        parts.append("," if position else "")
+        _write(item, parts, depth + 1)
+    parts.append("]")
+
+
 def _write_object(value: Mapping[str, Json], parts: list[str], depth: int) -> None:
+    if depth == _MAX_DEPTH:
+        raise _refuse(f"nesting deeper than {_MAX_DEPTH}")
     for key in value:
         if not isinstance(key, str):
-            raise _refuse(f"key {key!r} that is not a string")
+            raise _refuse(f"a key of type {type(key).__name__}")
     parts.append("{")
     # RFC 8785 §3.2.3 orders keys by UTF-16 code units.
     for position, key in enumerate(sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))):
@@ -96,7 +125,8 @@ def _number(value: float) -> str:
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""
-    mantissa, _, exponent_text = f"{abs(value)!r}".partition("e")
+    # Not repr(): a subclass such as numpy's float64 prints its own name.
+    mantissa, _, exponent_text = float.__repr__(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")
     fraction = "" if fraction == "0" else fraction
     digits = (whole + fraction).lstrip("0")
@@ -122,9 +152,8 @@ def _layout(digits: str, point: int) -> str:
 def _pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [key for key, _ in pairs]
-        repeated = next(key for key in names if names.count(key) > 1)
-        raise _malformed(f"key {repeated!r} appears twice")
+        repeated = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise _malformed(f"key {repeated[:80]!r} appears twice")
     return result
 
 
@@ -132,10 +161,12 @@ def _constant(name: str) -> Json:
     raise _malformed(f"{name} is not a JSON number")
 
 
-def _integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > _SAFE_INTEGER:
-        raise _malformed(f"integer {text[:20]} beyond 2^53 - 1")
-    return int(text)
+def _integer(text: str) -> int | float:
+    if len(text) < 18 and abs(int(text)) <= _SAFE_INTEGER:
+        return int(text)
+    if len(text) < 23 and _number(float(text)) == text:
+        return float(text)
+    raise _malformed(f"integer {text[:24]} beyond 2^53 - 1")
 
 
 def _float(text: str) -> float:

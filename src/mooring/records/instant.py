@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 from mooring.errors import RecordError
-from mooring.records.predicates import check_time
 
-__all__ = ["format_time", "parse_time"]
+__all__ = ["check_time", "format_time", "parse_time"]
 
+_TIME = re.compile(
+    "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?Z"
+)
 _DAY = 86_400
 _LAST = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+
+def check_time(field_name: str, value: str) -> None:
+    """Refuse a time that is not RFC 3339 in UTC with Z, or names no day of the calendar (RecordError `time`)."""
+    if _TIME.fullmatch(value) is None or int(value[8:10]) > _month_days(int(value[0:4]), int(value[5:7])):
+        raise RecordError(
+            f"{field_name} {value[:40]!r} is not a UTC time", code="time", hint="like 2026-11-23T10:00:00Z"
+        )
 
 
 def parse_time(text: str) -> int:
     """Return the Unix seconds of an RFC 3339 UTC time, fractions cut; raises RecordError `time`."""
     check_time("time", text)
     year, month, day = int(text[0:4]), int(text[5:7]), int(text[8:10])
-    if day > _month_days(year, month):
-        raise RecordError(
-            f"time {text[:40]!r} names a day that {year}-{month:02} has not", code="time", hint="check it"
-        )
     return _days(year, month, day) * _DAY + int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
 
 

@@ -7,7 +7,7 @@ resource whose algorithm is `commitment-sha256` stands for bytes that only a key
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mooring.errors import RecordError
@@ -19,6 +19,8 @@ __all__ = ["Manifest", "Resource", "check_name"]
 
 _MAX_NAME = 1024
 _MAX_RESOURCES = 1_000_000
+_MAX_BYTES = 64 * 1024 * 1024
+_REORDERS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
 def check_name(name: str) -> str:
@@ -40,8 +42,10 @@ def _problem(name: str) -> str:
         return "is absolute or carries another system's separator"
     if any(part in ("", ".", "..") for part in name.split("/")):
         return "has an empty, '.' or '..' part"
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Cn", "Co") for char in name):
-        return "has a control character or a byte that is not UTF-8"
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Cn", "Co", "Zl", "Zp") for char in name):
+        return "has a control character, a line separator or a byte that is not UTF-8"
+    if any(unicodedata.bidirectional(char) in _REORDERS for char in name):
+        return "has a character that makes it read in another order"
     if unicodedata.normalize("NFC", name) != name:
         return "is not in Unicode NFC"
     return ""
@@ -57,13 +61,16 @@ class Resource:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if not 0 <= self.size < 2**53:
+        if type(self.size) is not int or not 0 <= self.size < 2**53:
             raise RecordError(f"resource {self.name!r} has size {self.size}", code="resource-size", hint="give bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An artifact's resources in the order of their names; never empty, no name twice in any case."""
+    """An artifact's resources in the order of their names.
+
+    Never empty; no name twice, in any case, and none that is also the folder of another.
+    """
 
     resources: tuple[Resource, ...]
 
@@ -82,13 +89,14 @@ class Manifest:
             raise RecordError("manifest resources are not sorted by name", code="manifest-order", hint="sort them")
         folded: dict[str, str] = {}
         for name in names:
-            other = folded.setdefault(unicodedata.normalize("NFC", name.casefold()), name)
-            if other is not name:
-                raise RecordError(
-                    f"resource names {other!r} and {name!r} collide where case is ignored",
-                    code="resource-name-collision",
-                    hint="rename one of them",
-                )
+            key = unicodedata.normalize("NFC", name.casefold())
+            if key in folded:
+                raise _collision(folded[key], name, "where case is ignored")
+            folded[key] = name
+        for key, name in folded.items():
+            for folder in _folders(key):
+                if folder in folded:
+                    raise _collision(folded[folder], name, "as a file and a folder")
 
     @classmethod
     def of(cls, resources: Iterable[Resource]) -> Manifest:
@@ -98,14 +106,21 @@ class Manifest:
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
         """Parse canonical bytes; raises RecordError if they are not exactly what `to_bytes` writes."""
-        manifest = from_json(cls, canonical.decode(data))
+        manifest = from_json(cls, canonical.decode(data, limit=_MAX_BYTES))
         if manifest.to_bytes() != data:
             raise RecordError("manifest bytes are not canonical", code="not-canonical", hint="write them by RFC 8785")
         return manifest
 
     def to_bytes(self) -> bytes:
-        """Return the canonical bytes (RFC 8785)."""
-        return canonical.encode(to_json(self))
+        """Return the canonical bytes (RFC 8785); raises RecordError `manifest-size` if nobody could read them back."""
+        data = canonical.encode(to_json(self))
+        if len(data) > _MAX_BYTES:
+            raise RecordError(
+                f"a manifest of {len(data)} bytes is more than the {_MAX_BYTES} allowed",
+                code="manifest-size",
+                hint="pack the files into fewer ones, or split the artifact",
+            )
+        return data
 
     @property
     def digest(self) -> Digest:
@@ -115,3 +130,18 @@ class Manifest:
     def find(self, name: str) -> Resource | None:
         """Return the resource of that name, or None."""
         return next((resource for resource in self.resources if resource.name == name), None)
+
+
+def _folders(name: str) -> Iterator[str]:
+    position = name.find("/")
+    while position >= 0:
+        yield name[:position]
+        position = name.find("/", position + 1)
+
+
+def _collision(one: str, other: str, how: str) -> RecordError:
+    return RecordError(
+        f"resource names {one[:100]!r} and {other[:100]!r} collide {how}",
+        code="resource-name-collision",
+        hint="rename one of them",
+    )

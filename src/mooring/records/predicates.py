@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeAlias
 
 from mooring.errors import RecordError
+from mooring.records.caip import parse_chain
 from mooring.records.digest import Digest
+from mooring.records.instant import check_time
 
 __all__ = [
     "PREDICATES",
@@ -29,6 +32,7 @@ __all__ = [
     "ReceiptBatch",
     "StatusChange",
     "check_label",
+    "check_origin",
     "check_time",
     "predicate_type",
 ]
@@ -37,7 +41,7 @@ Parameter: TypeAlias = str | int | float | bool
 """What a training parameter may be."""
 
 _LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?Z")
+_ORIGIN = re.compile("[!-*,-~]{1,256}")
 
 
 def check_label(field_name: str, value: str) -> None:
@@ -50,11 +54,13 @@ def check_label(field_name: str, value: str) -> None:
         )
 
 
-def check_time(field_name: str, value: str) -> None:
-    """Refuse a time that is not RFC 3339 in UTC with Z (RecordError `time`)."""
-    if _TIME.fullmatch(value) is None:
+def check_origin(field_name: str, value: str) -> None:
+    """Refuse a log's origin that could not name a C2SP key: printable ASCII, no space, no + (RecordError `origin`)."""
+    if _ORIGIN.fullmatch(value) is None:
         raise RecordError(
-            f"{field_name} {value[:40]!r} is not a UTC time", code="time", hint="like 2026-11-23T10:00:00Z"
+            f"{field_name} {value[:80]!r} is not a log's origin",
+            code="origin",
+            hint="use 1 to 256 printable ASCII characters without space and +, like example.org/log",
         )
 
 
@@ -82,6 +88,13 @@ class Dataset(_Versioned):
     rows: int = 0
     description: str = ""
 
+    def __post_init__(self) -> None:
+        _Versioned.__post_init__(self)
+        if self.people < 0 or self.rows < 0:
+            raise RecordError(
+                f"a data set of {self.people} people in {self.rows} rows", code="dataset", hint="give counts from 0 up"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Model(_Versioned):
@@ -95,6 +108,10 @@ class Model(_Versioned):
     parents: tuple[Digest, ...] = ()
     description: str = ""
 
+    def __post_init__(self) -> None:
+        _Versioned.__post_init__(self)
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation(_Versioned):
@@ -103,6 +120,10 @@ class Evaluation(_Versioned):
     dataset: Digest
     metrics: Mapping[str, float]
     method: str
+
+    def __post_init__(self) -> None:
+        _Versioned.__post_init__(self)
+        object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +186,7 @@ class ReceiptBatch:
     created: str
 
     def __post_init__(self) -> None:
+        check_origin("origin", self.origin)
         check_time("created", self.created)
         if not 0 <= self.start < self.stop:
             raise RecordError(f"receipts [{self.start}, {self.stop})", code="receipt-range", hint="start below stop")
@@ -196,7 +218,10 @@ class Block:
     created: str
 
     def __post_init__(self) -> None:
+        parse_chain(self.chain)
         check_time("created", self.created)
+        if self.number < 0:
+            raise RecordError(f"block number {self.number}", code="block", hint="blocks count from 0")
         for name in ("block_hash", "state_root", "receipts_root"):
             if re.fullmatch("0x[0-9a-f]{64}", getattr(self, name)) is None:
                 raise RecordError(f"{name} {getattr(self, name)!r:.80}", code="block", hint="0x and 64 hex digits")

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from mooring.errors import RecordError
 from mooring.records import canonical
 from mooring.records.digest import Digest
-from mooring.records.predicates import check_label, check_time
+from mooring.records.instant import check_time
+from mooring.records.predicates import check_label, check_origin
 from mooring.records.shape import from_json, to_json
 
 __all__ = ["SALT_BYTES", "Receipt", "commit_input", "commit_output"]
@@ -26,12 +27,12 @@ _HEX32 = re.compile("[0-9a-f]{64}")
 
 def commit_input(salt: bytes, request: bytes) -> bytes:
     """Return the commitment to a request body: SHA-256("mooring/input" || 0 || salt || body)."""
-    return hashlib.sha256(b"mooring/input\x00" + salt + request).digest()
+    return hashlib.sha256(b"mooring/input\x00" + _salt(salt) + request).digest()
 
 
 def commit_output(salt: bytes, response: bytes) -> bytes:
     """Return the commitment to a response body: SHA-256("mooring/output" || 0 || salt || body)."""
-    return hashlib.sha256(b"mooring/output\x00" + salt + response).digest()
+    return hashlib.sha256(b"mooring/output\x00" + _salt(salt) + response).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,21 @@ class Receipt:
     def __post_init__(self) -> None:
         check_label("model", self.model)
         check_label("version", self.version)
+        check_origin("origin", self.origin)
         check_time("time", self.time)
         if _HEX32.fullmatch(self.input) is None or _HEX32.fullmatch(self.output) is None:
             raise RecordError("receipt commitments are not 64 hex digits", code="receipt", hint="see commit_input")
-        if self.batch < 1 or self.index < 0 or len(self.caller) > 256 or len(self.purpose) > 64:
+        if not 0 < _whole(self.batch) < 2**53 or not 0 <= _whole(self.index) < 2**53:
             raise RecordError(
-                f"receipt batch {self.batch}, index {self.index}, caller or purpose out of bounds",
+                f"receipt batch {self.batch:#x} or index {self.index:#x} is out of bounds",
                 code="receipt",
-                hint="batch ≥ 1, index ≥ 0, caller ≤ 256 and purpose ≤ 64 characters",
+                hint="batch ≥ 1, index ≥ 0, both below 2^53",
+            )
+        if len(self.caller) > 256 or len(self.purpose) > 64:
+            raise RecordError(
+                f"receipt caller {self.caller[:80]!r} or purpose {self.purpose[:80]!r} is too long",
+                code="receipt",
+                hint="caller ≤ 256 and purpose ≤ 64 characters",
             )
 
     def to_bytes(self) -> bytes:
@@ -81,3 +89,15 @@ class Receipt:
         if receipt.to_bytes() != data:
             raise RecordError("receipt bytes are not canonical", code="not-canonical", hint="write them by RFC 8785")
         return receipt
+
+
+def _whole(number: int) -> int:
+    """Return `number`, or -1 for what only passes for an int (`True` would be written as `true`)."""
+    return number if type(number) is int else -1
+
+
+def _salt(salt: bytes) -> bytes:
+    # Of one length only: a longer "salt" could claim the first bytes of the body for itself and open another body.
+    if len(salt) != SALT_BYTES:
+        raise RecordError(f"a salt of {len(salt)} bytes", code="salt", hint=f"give the {SALT_BYTES} bytes handed out")
+    return salt

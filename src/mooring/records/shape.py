@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import reprlib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -27,13 +28,13 @@ def to_json(record: object) -> Json:
     """Return a record, or a plain value inside one, as a JSON value."""
     if isinstance(record, Digest):
         return str(record)
-    if isinstance(record, bytes):
+    if isinstance(record, bytes | bytearray | memoryview):
         return base64.b64encode(record).decode()
     if is_dataclass(record) and not isinstance(record, type):
         pairs = ((_camel(f.name), getattr(record, f.name)) for f in fields(record))
         return {name: to_json(value) for name, value in pairs if value is not None}
     if isinstance(record, Mapping):
-        return {str(key): to_json(value) for key, value in record.items()}
+        return {key: to_json(value) for key, value in record.items()}
     if isinstance(record, Sequence) and not isinstance(record, str):
         return [to_json(item) for item in record]
     return cast(Json, record)
@@ -107,7 +108,7 @@ def _read_record(kind: type, value: Json, where: str) -> Any:
 
 def _expect(kind: type[T], value: object, where: str) -> T:
     if type(value) is not kind:
-        raise _refuse(where, f"{value!r:.80}", f"a {kind.__name__} is expected")
+        raise _refuse(where, reprlib.repr(value), f"a {kind.__name__} is expected")
     return value
 
 
@@ -117,4 +118,5 @@ def _camel(name: str) -> str:
 
 
 def _refuse(where: str, what: str, hint: str) -> RecordError:
-    return RecordError(f"{where} is {what}", code="record-shape", hint=hint)
+    place = where[:200].encode("unicode_escape").decode()  # names come from outside: no line breaks, no escapes
+    return RecordError(f"{place} is {what[:200]}", code="record-shape", hint=hint)

@@ -46,16 +46,20 @@ class Statement:
         return predicate_type(self.predicate)
 
     def to_bytes(self) -> bytes:
-        """Return the canonical JSON that is signed."""
+        """Return the canonical JSON that is signed; raises RecordError if it would not read back as this statement."""
+        data = canonical.encode(self._to_json())
+        if _parse(data) != self:
+            raise _refuse("does not read back as itself: a field holds a value of another type than it declares")
+        return data
+
+    def _to_json(self) -> Json:
         subject: Json = {"name": self.subject.name, "digest": {self.subject.digest.algorithm: self.subject.digest.hex}}
-        return canonical.encode(
-            {
-                "_type": STATEMENT_TYPE,
-                "subject": [subject],
-                "predicateType": self.predicate_type,
-                "predicate": to_json(self.predicate),
-            }
-        )
+        return {
+            "_type": STATEMENT_TYPE,
+            "subject": [subject],
+            "predicateType": self.predicate_type,
+            "predicate": to_json(self.predicate),
+        }
 
     @property
     def digest(self) -> Digest:
@@ -64,16 +68,23 @@ class Statement:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Statement:
-        """Parse and check a statement; raises RecordError `statement` or `record-shape`."""
-        value = canonical.decode(data, limit=_LIMIT)
-        if not isinstance(value, dict) or set(value) != {"_type", "subject", "predicateType", "predicate"}:
-            raise _refuse("needs exactly _type, subject, predicateType and predicate")
-        if value["_type"] != STATEMENT_TYPE:
-            raise _refuse(f"_type is {value['_type']!r:.80}, not {STATEMENT_TYPE}")
-        kind = PREDICATES.get(str(value["predicateType"]))
-        if kind is None:
-            raise _refuse(f"predicateType {value['predicateType']!r:.80} is unknown; known: {', '.join(PREDICATES)}")
-        return cls(_subject(value["subject"]), from_json(kind, value["predicate"], "predicate"))
+        """Parse and check a statement; raises RecordError if it is malformed or not exactly canonical."""
+        statement = _parse(data)
+        if canonical.encode(statement._to_json()) != data:
+            raise RecordError("statement bytes are not canonical", code="not-canonical", hint="write them by RFC 8785")
+        return statement
+
+
+def _parse(data: bytes) -> Statement:
+    value = canonical.decode(data, limit=_LIMIT)
+    if not isinstance(value, dict) or set(value) != {"_type", "subject", "predicateType", "predicate"}:
+        raise _refuse("needs exactly _type, subject, predicateType and predicate")
+    if value["_type"] != STATEMENT_TYPE:
+        raise _refuse(f"_type is {value['_type']!r:.80}, not {STATEMENT_TYPE}")
+    kind = PREDICATES.get(str(value["predicateType"]))
+    if kind is None:
+        raise _refuse(f"predicateType {value['predicateType']!r:.80} is unknown; known: {', '.join(PREDICATES)}")
+    return Statement(_subject(value["subject"]), from_json(kind, value["predicate"], "predicate"))
 
 
 def _subject(value: Json) -> Subject:

@@ -1,0 +1,1 @@
+"""From a configuration to adapters: the only room that knows both."""

@@ -2,15 +2,14 @@
 pragma solidity ^0.8.28;
 
 import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
-import {ERC2981} from "@openzeppelin/contracts/token/common/ERC2981.sol";
-import {KeyRing} from "./KeyRing.sol";
+import {Assets} from "./Assets.sol";
 import {Quorum} from "./Quorum.sol";
 
 /// @title AssetRegistry
 /// @notice Data sets and models as ERC-721 tokens with ERC-2981 royalties, and the life of their versions: proposed by a
 /// publisher, approved by `threshold` distinct organisations, activated by an operator, suspended by any one guardian.
 /// @dev A version takes three storage slots. Its asset and its proposer are kept as small numbers, which saves a slot.
-contract AssetRegistry is ERC721, ERC2981, KeyRing {
+contract AssetRegistry is Assets {
     /// @notice Where a version stands. REVOKED and RETIRED are final.
     enum Status {
         NONE,
@@ -20,12 +19,6 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
         SUSPENDED,
         REVOKED,
         RETIRED
-    }
-
-    /// @dev `number` starts at 1 and stands for the asset inside versions.
-    struct Asset {
-        uint64 number;
-        uint8 kind;
     }
 
     /// @dev What changes about a version, and the numbers of its asset and proposer, in one storage slot. `approvals` is
@@ -47,30 +40,13 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
         State state;
     }
 
-    /// @notice Asset kind: a data set.
-    uint8 public constant DATA_SET = 1;
-    /// @notice Asset kind: a model.
-    uint8 public constant MODEL = 2;
-    /// @notice Longest name or label, in bytes.
-    uint256 public constant MAX_TEXT = 256;
     /// @notice Most parents of one version.
     uint256 public constant MAX_PARENTS = 64;
 
-    mapping(uint256 asset => Asset) private _assets;
-    mapping(uint256 number => uint256) private _assetIds;
     mapping(bytes32 version => Version) private _versions;
-    mapping(uint256 asset => bytes32) private _policies;
-    uint64 private _assetCount;
 
     /// @notice The version that is served by default; 0 if there is none.
     mapping(uint256 asset => bytes32 version) public current;
-
-    /// @notice An asset was created.
-    /// @param asset Its id: keccak256 of its name, as a number; also its ERC-721 token id.
-    /// @param kind DATA_SET or MODEL.
-    /// @param owner The account that it was minted to.
-    /// @param name Its name.
-    event AssetCreated(uint256 indexed asset, uint8 kind, address indexed owner, string name);
 
     /// @notice A version was registered.
     /// @param version Its id: keccak256(abi.encode(asset, label)).
@@ -125,27 +101,6 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
     /// @param reason Digest of the reason, or 0.
     event RolledBack(uint256 indexed asset, bytes32 indexed to, address actor, bytes32 reason);
 
-    /// @notice The policy of an asset changed.
-    /// @param asset The asset, or 0 for the policy of every asset that has none of its own.
-    /// @param digest Digest of the policy, or 0 for none.
-    event PolicySet(uint256 indexed asset, bytes32 digest);
-
-    /// @notice There is no such asset.
-    /// @param asset The id.
-    error UnknownAsset(uint256 asset);
-    /// @notice The name is taken.
-    /// @param asset The id that belongs to the name.
-    error AssetExists(uint256 asset);
-    /// @notice The kind is neither DATA_SET nor MODEL.
-    /// @param kind The value given.
-    error BadKind(uint8 kind);
-    /// @notice A name or label is empty or too long.
-    /// @param length Its length in bytes.
-    error BadLength(uint256 length);
-    /// @notice The account may publish, but not for this asset.
-    /// @param account The account.
-    /// @param asset The asset.
-    error NotAssetPublisher(address account, uint256 asset);
     /// @notice The asset already has a version with this label.
     /// @param version Its id.
     error VersionExists(bytes32 version);
@@ -188,31 +143,6 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
         uint8 threshold
     ) ERC721(collection, "MOORING") Quorum(members, threshold) {}
 
-    /// @notice Creates a data set or a model and mints it to the caller, a publisher.
-    /// @param kind DATA_SET or MODEL.
-    /// @param assetName Its name, at most MAX_TEXT bytes; unique for ever.
-    /// @param royaltyReceiver Who earns the royalty; 0 together with `royaltyBps` 0 for none.
-    /// @param royaltyBps The royalty in hundredths of a per cent of the sale price.
-    /// @return asset The asset's id.
-    function createAsset(
-        uint8 kind,
-        string calldata assetName,
-        address royaltyReceiver,
-        uint96 royaltyBps
-    ) external returns (uint256 asset) {
-        _requireRole(PUBLISHER);
-        if (kind != DATA_SET && kind != MODEL) revert BadKind(kind);
-        _requireLength(bytes(assetName).length);
-        asset = uint256(keccak256(bytes(assetName)));
-        if (_assets[asset].number != 0) revert AssetExists(asset);
-        uint64 number = ++_assetCount;
-        _assets[asset] = Asset(number, kind);
-        _assetIds[number] = asset;
-        _mint(msg.sender, asset);
-        if (royaltyReceiver != address(0) || royaltyBps != 0) _setTokenRoyalty(asset, royaltyReceiver, royaltyBps);
-        emit AssetCreated(asset, kind, msg.sender, assetName);
-    }
-
     /// @notice Registers a version of an asset.
     /// @dev The caller is a publisher and the asset's owner, approved for it by ERC-721, or a member of the owner's
     /// organisation (the owner's last one, if the owner was removed: an organisation does not lose its assets with a
@@ -247,7 +177,8 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
     /// @param version The version, proposed or suspended.
     /// @param evidence Digest of what the approval rests on, or 0.
     function approve(bytes32 version, bytes32 evidence) external {
-        _approve(version, _load(version), evidence);
+        Seat memory seat = _requireRole(APPROVER);
+        _approve(seat, version, _load(version), evidence);
     }
 
     /// @notice Approves a version for the caller's organisation, but only in this round: an approval on its way when a
@@ -256,9 +187,10 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
     /// @param round The round that the approver looked at, as `versionOf` gives it.
     /// @param evidence Digest of what the approval rests on, or 0.
     function approveRound(bytes32 version, uint32 round, bytes32 evidence) external {
+        Seat memory seat = _requireRole(APPROVER);
         State memory state = _load(version);
         if (state.round != round) revert WrongRound(version, state.round);
-        _approve(version, state, evidence);
+        _approve(seat, version, state, evidence);
     }
 
     /// @notice Makes an approved version active, and the one that is served by default.
@@ -268,7 +200,7 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
         State memory state = _load(version);
         if (state.status != Status.APPROVED) revert WrongStatus(version, uint8(state.status));
         _move(version, state, Status.ACTIVE, 0);
-        _serve(_assetIds[state.asset], version);
+        _serve(_assetAt(state.asset), version);
     }
 
     /// @notice Stops a version at once; any one guardian suffices. Its approvals are void and a new round begins.
@@ -281,7 +213,7 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
         state.approvals = 0;
         ++state.round;
         _move(version, state, Status.SUSPENDED, reason);
-        _withdraw(_assetIds[state.asset], version);
+        _withdraw(_assetAt(state.asset), version);
     }
 
     /// @notice Serves another active version of the asset by default.
@@ -309,31 +241,20 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
             revert WrongStatus(version, uint8(state.status));
         }
         _move(version, state, Status.RETIRED, reason);
-        _withdraw(_assetIds[state.asset], version);
+        _withdraw(_assetAt(state.asset), version);
     }
 
     /// @notice Votes to end a version as bad, for ever; nothing can be made from it any more.
     /// @param version The version, in any status that is not final.
     /// @param reason Digest of the reason, or 0.
     function revoke(bytes32 version, bytes32 reason) external {
+        Seat memory seat = _requireMember();
         State memory state = _load(version);
         if (state.status > Status.SUSPENDED) revert WrongStatus(version, uint8(state.status));
         bytes32 subject = keccak256(abi.encode(this.revoke.selector, version));
-        if (!_vote(subject, abi.encodeCall(this.revoke, (version, reason)))) return;
+        if (!_vote(seat, subject, abi.encodeCall(this.revoke, (version, reason)))) return;
         _move(version, state, Status.REVOKED, reason);
-        _withdraw(_assetIds[state.asset], version);
-    }
-
-    /// @notice Votes to set the policy of an asset.
-    /// @param asset The asset, or 0 for every asset that has no policy of its own.
-    /// @param digest Digest of the policy; 0 for none.
-    function setPolicy(uint256 asset, bytes32 digest) external {
-        if (asset != 0) _requireAsset(asset);
-        if (_policies[asset] == digest) revert Unchanged();
-        bytes32 subject = keccak256(abi.encode(this.setPolicy.selector, asset));
-        if (!_vote(subject, abi.encodeCall(this.setPolicy, (asset, digest)))) return;
-        _policies[asset] = digest;
-        emit PolicySet(asset, digest);
+        _withdraw(_assetAt(state.asset), version);
     }
 
     /// @notice Everything kept about a version; all zero if it is unknown.
@@ -364,7 +285,7 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
         State memory state = found.state;
         _settle(state);
         return (
-            _assetIds[state.asset],
+            _assetAt(state.asset),
             found.manifest,
             found.attestation,
             _accountAt(state.proposer),
@@ -374,31 +295,8 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
         );
     }
 
-    /// @notice The kind of an asset.
-    /// @param asset The asset.
-    /// @return kind DATA_SET, MODEL, or 0 if the asset is unknown.
-    function kindOf(uint256 asset) external view returns (uint8 kind) {
-        return _assets[asset].kind;
-    }
-
-    /// @notice The policy that holds for an asset: its own, else that of every asset.
-    /// @param asset The asset, or 0.
-    /// @return digest Digest of the policy; 0 if there is none.
-    function policy(uint256 asset) external view returns (bytes32 digest) {
-        digest = _policies[asset];
-        if (digest == 0) digest = _policies[0];
-    }
-
-    /// @notice ERC-165: ERC-721 and ERC-2981 are supported.
-    /// @param interfaceId The interface asked for.
-    /// @return supported Whether it is supported.
-    function supportsInterface(bytes4 interfaceId) public view override(ERC721, ERC2981) returns (bool supported) {
-        return super.supportsInterface(interfaceId);
-    }
-
     /// @dev Counts the caller's approval of a version just loaded, and completes its quorum if this was missing.
-    function _approve(bytes32 version, State memory state, bytes32 evidence) private {
-        Seat memory seat = _requireRole(APPROVER);
+    function _approve(Seat memory seat, bytes32 version, State memory state, bytes32 evidence) private {
         if (!_collecting(state.status)) revert WrongStatus(version, uint8(state.status));
         if (seat.number == state.proposer) revert OwnProposal(version);
         bytes32 org = _organisation(seat.org);
@@ -441,25 +339,11 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
         if (current[asset] == version) _serve(asset, 0);
     }
 
-    /// @dev The asset's number, or `UnknownAsset`.
-    function _requireAsset(uint256 asset) private view returns (uint64 number) {
-        number = _assets[asset].number;
-        if (number == 0) revert UnknownAsset(asset);
-    }
-
     /// @dev The state of a version as it counts now, or `UnknownVersion`.
     function _load(bytes32 version) private view returns (State memory state) {
         state = _versions[version].state;
         if (state.status == Status.NONE) revert UnknownVersion(version);
         _settle(state);
-    }
-
-    /// @dev Refuses a publisher who has nothing to do with the asset.
-    function _requirePublisher(Seat memory seat, uint256 asset) private view {
-        address owner = _ownerOf(asset);
-        if (_isAuthorized(owner, msg.sender, asset)) return;
-        Seat memory ownerSeat = _seatOf(owner);
-        if (ownerSeat.number == 0 || ownerSeat.org != seat.org) revert NotAssetPublisher(msg.sender, asset);
     }
 
     /// @dev Refuses parents that are unknown or revoked.
@@ -470,11 +354,6 @@ contract AssetRegistry is ERC721, ERC2981, KeyRing {
             if (status == Status.NONE) revert UnknownVersion(parents[i]);
             if (status == Status.REVOKED) revert ParentRevoked(parents[i]);
         }
-    }
-
-    /// @dev Refuses an empty or overlong text.
-    function _requireLength(uint256 length) private pure {
-        if (length == 0 || length > MAX_TEXT) revert BadLength(length);
     }
 
     /// @dev Whether approvals are being collected.

@@ -164,10 +164,11 @@ abstract contract Quorum {
     /// @param org Its organisation; for a removal, the one that it belongs to.
     /// @param roles Role bits; 0 removes the account.
     function setMember(address account, bytes32 org, uint8 roles) external {
+        Seat memory seat = _requireMember();
         Move memory move = _plan(account, org, roles);
         _requireReachable(move.charter);
         bytes32 subject = keccak256(abi.encode(this.setMember.selector, account));
-        if (!_vote(subject, abi.encodeCall(this.setMember, (account, org, roles)))) return;
+        if (!_vote(seat, subject, abi.encodeCall(this.setMember, (account, org, roles)))) return;
         _seat(account, org, move);
         if (move.loses) _startEpoch();
     }
@@ -175,12 +176,13 @@ abstract contract Quorum {
     /// @notice Votes to require agreement of `threshold` distinct organisations from now on.
     /// @param threshold At least 1, and within reach of those who can vote and of those who can approve.
     function setThreshold(uint8 threshold) external {
+        Seat memory seat = _requireMember();
         Charter memory next = _charter;
         if (next.threshold == threshold) revert Unchanged();
         next.threshold = threshold;
         _requireReachable(next);
         bytes32 subject = keccak256(abi.encode(this.setThreshold.selector));
-        if (!_vote(subject, abi.encodeCall(this.setThreshold, (threshold)))) return;
+        if (!_vote(seat, subject, abi.encodeCall(this.setThreshold, (threshold)))) return;
         _charter.threshold = threshold;
         emit ThresholdSet(threshold);
         _startEpoch();
@@ -237,10 +239,9 @@ abstract contract Quorum {
         return _ballots[action];
     }
 
-    /// @dev Counts the caller's vote for `call` about `subject`; true if this completed the quorum, and the caller of
-    /// this function must then execute it.
-    function _vote(bytes32 subject, bytes memory call) internal returns (bool passed) {
-        Seat memory seat = _requireMember();
+    /// @dev Counts a vote for `call` about `subject` from the caller, whose seat is `seat`. True if this completed the
+    /// quorum: whoever asked must then execute the call.
+    function _vote(Seat memory seat, bytes32 subject, bytes memory call) internal returns (bool passed) {
         Charter memory charter = _charter;
         uint64 nonce = _nonces[subject];
         bytes32 action = keccak256(abi.encode(keccak256(call), nonce, charter.epoch));

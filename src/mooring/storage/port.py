@@ -9,7 +9,16 @@ from typing import BinaryIO, Protocol
 from mooring.proofs.keys import Kind, PublicKey
 from mooring.records.digest import Digest
 
-__all__ = ["BlobStat", "BlobStore", "KeyManagement", "KeyStore", "RetiredKey", "SecretStore", "Tombstone"]
+__all__ = [
+    "BlobStat",
+    "BlobStore",
+    "KeyManagement",
+    "KeyStore",
+    "RetiredKey",
+    "SecretStore",
+    "Tombstone",
+    "WrappingKeys",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,14 @@ class KeyStore(KeyManagement, Protocol):
 
     def rotate(self, name: str) -> PublicKey:
         """Replace the key by a new one of its kind; of the old one only the public part stays."""
+        ...
+
+
+class WrappingKeys(Protocol):
+    """Keys that wrap data keys: both adapters of `KeyManagement` have them too."""
+
+    def wrapping_key(self, name: str) -> bytes:
+        """Return the 256-bit key of that name; a store that we keep ourselves makes it at its first use."""
         ...
 
 

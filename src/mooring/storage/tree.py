@@ -30,6 +30,11 @@ class Tree:
         self._cache: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._cached = cached
 
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return self._edge.size
+
     def load(self, size: int, root: bytes) -> None:
         """Start from the published tiles of a tree of this size and root; CorruptError `tile` if they differ."""
         try:
@@ -56,11 +61,8 @@ class Tree:
 
     def contents(self, tile: Tile) -> bytes:
         """The hashes of a hash tile, at its width."""
-        with self._lock:
-            data = self._edge.contents(tile)
-        if data is None:
-            data = self._expanded(tile.level, tile.index)[: tile.width * HASH_SIZE]
-        return data
+        row = self._held(tile)
+        return self._expanded(tile.level, tile.index)[: tile.width * HASH_SIZE] if row is None else row
 
     def node(self, level: int, index: int) -> bytes:
         """The hash of a complete node."""
@@ -77,7 +79,10 @@ class Tree:
         parts = []
         for number in range(start // TILE_WIDTH, -(-stop // TILE_WIDTH)):
             begin = number * TILE_WIDTH
-            row = self.contents(Tile(0, number, min(TILE_WIDTH, stop - begin)))
+            tile = Tile(0, number, min(TILE_WIDTH, stop - begin))
+            row = self._held(tile)
+            if row is None:  # read past the cache, which a walk over the whole log would only empty
+                row = self._read(tile.level, tile.index)[: tile.width * HASH_SIZE]
             parts.append(row[max(start - begin, 0) * HASH_SIZE :])
         return b"".join(parts)
 
@@ -97,12 +102,18 @@ class Tree:
         return consistency_path(old_size, new_size, self.node)
 
     def _check(self, size: int) -> None:
-        if not 0 <= size <= self._edge.size:
+        if not 0 <= size <= self.size:
             raise NotFoundError(
-                f"the log has {self._edge.size} entries, not {size}",
+                f"the log has {self.size} entries, not {size}",
                 code="log-size",
                 hint="ask for a size up to the log's own",
             )
+
+    def _held(self, tile: Tile) -> bytes | None:
+        """The hashes of a tile if they are in memory."""
+        with self._lock:
+            expanded = self._cache.get((tile.level, tile.index))
+            return self._edge.contents(tile) if expanded is None else expanded[: tile.width * HASH_SIZE]
 
     def _expanded(self, row: int, number: int) -> bytes:
         with self._lock:

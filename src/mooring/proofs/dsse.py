@@ -29,6 +29,7 @@ _EIP712 = "eip712:"
 _MAX_SIGNATURES = 64
 _MAX_SIGNATURE = 8192
 _MAX_NAME = 256
+_MAX_BRACKETS = 512  # four or five times what 64 signatures need
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -180,6 +181,9 @@ def _chain_id(scheme: str, chain_ids: Collection[int]) -> int:
 def _parse_object(data: bytes) -> dict[str, object]:
     if len(data) > MAX_ENVELOPE:
         raise _malformed(f"it has {len(data)} bytes, more than {MAX_ENVELOPE}")
+    # Python's parser recurses in C: where a library has raised the recursion limit, deep nesting would end the process.
+    if data.count(b"[") + data.count(b"{") > _MAX_BRACKETS:
+        raise _malformed(f"it is no JSON of at most {_MAX_BRACKETS} lists and objects")
     try:
         parsed = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -47,11 +47,11 @@ def _walk(child: Item, path: str, unread: Iterator[bytes]) -> bytes | None:
             if not path.startswith(segment):
                 return None
             child, path = node[1], path[len(segment) :]
-            if not child:
+            if child == b"":
                 raise _refused("an extension leads nowhere")
         else:
             raise _refused(f"a node has {len(node)} items, not 2 or 17")
-        if not child:
+        if child == b"":
             return None
 
 

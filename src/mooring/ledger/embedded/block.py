@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mooring.ledger.embedded.database import ChainDatabase, Overlay
 from mooring.ledger.embedded.evm import (
-    BloomFilter,
     ChainDB,
     Header,
     Machine,
@@ -50,6 +51,14 @@ class Draft:
                 position += 1
 
 
+@dataclass(slots=True)
+class _Filling:
+    """What py-evm asks of a header while transactions are tried: cheaper than a new header after each."""
+
+    gas_limit: int
+    gas_used: int = 0
+
+
 def build(database: ChainDatabase, parent: Header, queue: Queue, chain_id: int, now_s: int) -> Draft:
     """Make the block after `parent` from the queue; nothing is written, and no transaction can spoil it."""
     hopeless: dict[bytes, str] = {}
@@ -68,12 +77,13 @@ def build(database: ChainDatabase, parent: Header, queue: Queue, chain_id: int, 
 
 def _fill(vm: Machine, draft: Draft, queue: Queue, hopeless: dict[bytes, str]) -> dict[bytes, str] | None:
     """Execute transactions until the block is full; name the one that made the machine fail, if one did."""
+    filling = _Filling(draft.header.gas_limit)
     while queue and len(draft.included) < MAX_TRANSACTIONS:
         transaction = queue.head
         if transaction.hash in hopeless:
             queue.passed_over()
             continue
-        if draft.header.gas_used + transaction.gas > GAS_TARGET:
+        if filling.gas_used + transaction.gas > GAS_TARGET:
             queue.passed_over()
             continue
         try:
@@ -83,12 +93,10 @@ def _fill(vm: Machine, draft: Draft, queue: Queue, hopeless: dict[bytes, str]) -
             queue.passed_over()
             continue
         try:
-            receipt, _ = vm.apply_transaction(draft.header, transaction.body)
+            receipt, _ = vm.apply_transaction(filling, transaction.body)
         except Exception as error:  # noqa: BLE001  # any failure inside py-evm concerns this transaction alone
             return {transaction.hash: f"the virtual machine failed: {error!r}"}
-        draft.header = draft.header.copy(
-            gas_used=receipt.gas_used, bloom=int(BloomFilter(draft.header.bloom) | receipt.bloom)
-        )
+        filling.gas_used = receipt.gas_used
         draft.included.append(transaction)
         draft.receipts.append(receipt)
         queue.included()
@@ -104,7 +112,11 @@ def _seal(vm: Machine, overlay: Overlay, draft: Draft) -> None:
     for key, value in (*transaction_nodes.items(), *receipt_nodes.items()):
         overlay[key] = value
     draft.header = draft.header.copy(
-        state_root=vm.state.state_root, transaction_root=transaction_root, receipt_root=receipt_root
+        gas_used=draft.receipts[-1].gas_used,
+        bloom=functools.reduce(operator.or_, (receipt.bloom for receipt in draft.receipts)),
+        state_root=vm.state.state_root,
+        transaction_root=transaction_root,
+        receipt_root=receipt_root,
     )
     ChainDB(overlay).persist_block(PragueBlock(draft.header, bodies, (), ()))
     draft.changes = overlay.changes

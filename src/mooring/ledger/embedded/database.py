@@ -24,6 +24,7 @@ __all__ = ["ChainDatabase", "Overlay"]
 _APPLICATION = 0x4D4F4F52  # "MOOR": sqlite.org/fileformat2.html §1.3.14
 _SCHEMA = 1
 _CACHED_NODES = 50_000
+_BUSY_TIMEOUT_S = 5.0
 _TABLES = """
 CREATE TABLE kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE pending (arrival INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, raw BLOB NOT NULL);
@@ -59,7 +60,7 @@ class ChainDatabase(BaseAtomicDB):
 
     def _connect(self, *pragmas: str) -> sqlite3.Connection:
         """Open one connection; any thread may use it, one at a time."""
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S)
         for pragma in (*pragmas, "cache_size=-16384"):
             connection.execute(f"PRAGMA {pragma}")
         return connection
@@ -117,6 +118,7 @@ class ChainDatabase(BaseAtomicDB):
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Hold the writer; what is done inside is committed durably at the end, or not at all."""
         with self._mutex, self._reported():
+            self._check_open()
             nested = self._writer.in_transaction
             if nested:
                 yield self._writer  # part of a larger transaction
@@ -137,6 +139,7 @@ class ChainDatabase(BaseAtomicDB):
 
     def rows(self, query: str, parameters: Iterable[object] = ()) -> list[tuple[Any, ...]]:
         """Answer a query from what is committed."""
+        self._check_open()
         with self._reported(), self._reader() as reader:
             return reader.execute(query, tuple(parameters)).fetchall()
 
@@ -163,6 +166,10 @@ class ChainDatabase(BaseAtomicDB):
             hint="Stop every process that uses it, then restore the folder from a backup, or move it away to start a "
             "new chain. Checkpoints and receipts that were exported still verify.",
         )
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("the chain is closed", code="chain-closed", hint="Open it again.")
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:

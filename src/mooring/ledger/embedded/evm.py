@@ -25,7 +25,6 @@ from eth.vm.forks.prague.blocks import PragueBlock, PragueBlockHeader
 from eth.vm.forks.prague.receipts import PragueReceiptBuilder
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth.vm.spoof import SpoofTransaction
-from eth_bloom.bloom import BloomFilter
 from eth_utils.exceptions import ValidationError
 
 __all__ = [
@@ -35,7 +34,6 @@ __all__ = [
     "Accounts",
     "BaseAtomicDB",
     "BatchDB",
-    "BloomFilter",
     "Body",
     "CanonicalHeadNotFound",
     "ChainDB",

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -56,9 +57,11 @@ class Server:
         self.host, self.port = self._socket.getsockname()[:2]
         shown = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"http://{shown}:{self.port}"
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="mooring-rpc")
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
-                _Application(LocalTransport(node), self.port),
+                _Application(LocalTransport(node), shown, self.port, self._pool),
+                ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -70,6 +73,7 @@ class Server:
         )
         self._thread = threading.Thread(target=self._run, name="mooring-rpc", daemon=True)
         self._thread.start()
+        self._await_start()
         node.announce(self.url)
 
     def __enter__(self) -> Self:
@@ -84,7 +88,16 @@ class Server:
             self._node.announce("")
             self._uvicorn.should_exit = True
             self._thread.join()
+            self._pool.shutdown(cancel_futures=True)
         self._socket.close()
+
+    def _await_start(self) -> None:
+        """Return when requests are answered; raise `StorageError` if the server could not start."""
+        while not self._uvicorn.started:
+            if not self._thread.is_alive():
+                self._socket.close()
+                raise StorageError(f"{self.url} could not be served", code="rpc-start", hint="See the log for why.")
+            time.sleep(0.002)
 
     def _run(self) -> None:
         asyncio.run(self._uvicorn.serve(sockets=[self._socket]))
@@ -93,11 +106,11 @@ class Server:
 class _Application:
     """The ASGI side: who may ask, how much, and how long."""
 
-    def __init__(self, transport: LocalTransport, port: int) -> None:
+    def __init__(self, transport: LocalTransport, host: str, port: int, pool: ThreadPoolExecutor) -> None:
         self._transport = transport
-        names = ("127.0.0.1", "localhost", "[::1]")
+        self._pool = pool
+        names = {host, "127.0.0.1", "localhost", "[::1]"}
         self._hosts = {f"{name}:{port}".encode() for name in names}
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="mooring-rpc")
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

@@ -89,11 +89,18 @@ def _parse(raw: bytes) -> Body:
         raise _refused("transaction type not supported", f"type {raw[0]}; use 0, 1 or 2", "transaction-type")
     try:
         body = PragueTransactionBuilder.decode(raw)
-        if body.encode() != raw:
+        if _encoded(body) != raw:
             raise ValidationError("not the canonical encoding")
     except (rlp.exceptions.RLPException, ValidationError, TypeError, ValueError, IndexError) as error:
         raise _refused("rlp: transaction cannot be decoded", str(error), "transaction-encoding") from error
     return body
+
+
+def _encoded(body: Body) -> bytes:
+    """Encode from the fields: `encode` would return the bytes that were decoded, and rlp reads an empty list as 0."""
+    inner = getattr(body, "_inner", body)
+    prefix = b"" if inner is body else bytes([body.type_id])
+    return prefix + bytes(rlp.encode(inner, type(inner)))
 
 
 def _check_signature(body: Body, chain_id: int) -> None:

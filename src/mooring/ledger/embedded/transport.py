@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,21 +39,17 @@ class LocalTransport:
         """Each call's result or error, in order; transactions that stand together are kept with one commit."""
         results: list[Any | RpcError] = []
         while len(results) < len(calls):
-            method, params = calls[len(results)]
-            run = self._sends(calls[len(results) :])
-            if len(run) > 1:
-                results.extend(_guarded(self._send, [run]))
-                continue
+            run = self._sends(calls, len(results))
             try:
-                results.append(self.request(method, params))
+                results.extend(_guarded(self._send, [run]) if run else [self.request(*calls[len(results)])])
             except RpcError as error:
-                results.append(error)
+                results.extend([error] * max(1, len(run)))
         return results
 
-    def _sends(self, calls: Sequence[tuple[str, list[Any]]]) -> list[bytes]:
-        """The transactions that the calls begin with."""
+    def _sends(self, calls: Sequence[tuple[str, list[Any]]], start: int) -> list[bytes]:
+        """The transactions that stand together from this call on."""
         raws = []
-        for method, params in calls:
+        for method, params in itertools.islice(calls, start, None):
             if method != _SEND or not isinstance(params, list) or len(params) != 1:
                 break
             try:

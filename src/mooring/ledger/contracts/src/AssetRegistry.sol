@@ -213,7 +213,6 @@ contract AssetRegistry is Assets {
         state.approvals = 0;
         ++state.round;
         _move(version, state, Status.SUSPENDED, reason);
-        _withdraw(_assetAt(state.asset), version);
     }
 
     /// @notice Serves another active version of the asset by default.
@@ -241,7 +240,6 @@ contract AssetRegistry is Assets {
             revert WrongStatus(version, uint8(state.status));
         }
         _move(version, state, Status.RETIRED, reason);
-        _withdraw(_assetAt(state.asset), version);
     }
 
     /// @notice Votes to end a version as bad, for ever; nothing can be made from it any more.
@@ -254,7 +252,6 @@ contract AssetRegistry is Assets {
         bytes32 subject = keccak256(abi.encode(this.revoke.selector, version));
         if (!_vote(seat, subject, abi.encodeCall(this.revoke, (version, reason)))) return;
         _move(version, state, Status.REVOKED, reason);
-        _withdraw(_assetAt(state.asset), version);
     }
 
     /// @notice Everything kept about a version; all zero if it is unknown.
@@ -321,22 +318,21 @@ contract AssetRegistry is Assets {
         ++state.round;
     }
 
-    /// @dev Writes a version's state with a new status, and reports it.
+    /// @dev Writes a version's state with a new status, and reports it. One that stops being active is no longer served.
     function _move(bytes32 version, State memory state, Status to, bytes32 reason) private {
-        emit StatusChanged(version, uint8(state.status), uint8(to), msg.sender, reason);
+        Status from = state.status;
+        emit StatusChanged(version, uint8(from), uint8(to), msg.sender, reason);
         state.status = to;
         _versions[version].state = state;
+        if (from != Status.ACTIVE) return;
+        uint256 asset = _assetAt(state.asset);
+        if (current[asset] == version) _serve(asset, 0);
     }
 
-    /// @dev Serves a version by default.
+    /// @dev Serves a version by default, or none.
     function _serve(uint256 asset, bytes32 version) private {
         emit CurrentChanged(asset, current[asset], version);
         current[asset] = version;
-    }
-
-    /// @dev Serves nothing by default if this version was.
-    function _withdraw(uint256 asset, bytes32 version) private {
-        if (current[asset] == version) _serve(asset, 0);
     }
 
     /// @dev The state of a version as it counts now, or `UnknownVersion`.

@@ -129,9 +129,10 @@ abstract contract Assets is ERC721, ERC2981, KeyRing {
     /// @dev Refuses a publisher who has nothing to do with the asset.
     function _requirePublisher(Seat memory seat, uint256 asset) internal view {
         address owner = _ownerOf(asset);
-        if (_isAuthorized(owner, msg.sender, asset)) return;
+        if (owner == msg.sender) return;
         Seat memory ownerSeat = _seatOf(owner);
-        if (ownerSeat.number == 0 || ownerSeat.org != seat.org) revert NotAssetPublisher(msg.sender, asset);
+        if (ownerSeat.number != 0 && ownerSeat.org == seat.org) return;
+        if (!_isAuthorized(owner, msg.sender, asset)) revert NotAssetPublisher(msg.sender, asset);
     }
 
     /// @dev Refuses an empty or overlong text.

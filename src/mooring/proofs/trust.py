@@ -34,7 +34,7 @@ class TrustedKey:
 
     def covers(self, time_s: int) -> bool:
         """Whether the key was valid at that time."""
-        return self.not_before <= time_s and (not self.not_after or time_s < self.not_after)
+        return self.not_before <= time_s and (not self.not_after or time_s <= self.not_after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,17 +30,27 @@ _LIMIT = 1024 * 1024
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person or service of an organisation; its chain account is the key of the same name in the key store."""
+    """A person or service of an organisation; its chain account is the key of the same name in the key store.
+
+    `account` is the account's address where the key is held elsewhere.
+    """
 
     name: str
     roles: tuple[str, ...]
+    account: str = ""
 
 
 class Organisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An organisation and its members; `<name>-attest` and `<name>-witness` are its keys in the key store."""
+    """An organisation and its members; `<name>-attest` and `<name>-witness` are its keys in the key store.
+
+    Where these are held elsewhere, `attest_key` (`kind:base64 SPKI`) and `witness_key` (a C2SP vkey) are their public
+    parts.
+    """
 
     name: str
     members: tuple[Member, ...] = msgspec.field(name="member")
+    attest_key: str = ""
+    witness_key: str = ""
 
 
 class LedgerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,10 +66,12 @@ class LedgerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where bytes are kept: blobs (`file:` or `s3://bucket/prefix`) and index (an SQLAlchemy URL, or empty: SQLite)."""
+    """Where bytes are kept: blobs (`file:folder`, `s3://bucket/prefix`), index (SQLAlchemy URL, or empty: SQLite here),
+    keys (`file:` for encrypted files here, `env:` for the environment)."""
 
     blobs: str = "file:blobs"
     index: str = ""
+    keys: str = "file:"
 
 
 class Anchoring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

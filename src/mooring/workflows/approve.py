@@ -1,0 +1,55 @@
+"""Approve: one organisation's signed decision on a version, counted by the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mooring.ledger.registry import Status
+from mooring.records.digest import Digest
+from mooring.records.predicates import Approval
+from mooring.records.statement import Statement
+from mooring.workflows.attest import attest
+from mooring.workflows.deployment import Actor, Deployment
+from mooring.workflows.transact import transact
+from mooring.workflows.versions import find, occasion, split, subject
+
+__all__ = ["Approved", "approve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What an approval led to: how many organisations count now, how many are needed, and the version's status."""
+
+    version: str
+    organisation: str
+    decision: str
+    approvals: int
+    needed: int
+    status: str
+    evidence: Digest
+    cost: int
+
+
+def approve(
+    deployment: Deployment, actor: Actor, name: str, *, decision: str = "approve", comment: str = ""
+) -> Approved:
+    """Attest an organisation's decision; an approval is also counted on the ledger, a refusal only recorded.
+
+    The ledger refuses (LedgerRefused): another role, one's own proposal, a second approval of one organisation, a
+    version that collects no approvals.
+    """
+    version = find(deployment.follow(), name)
+    asset, label = split(name)
+    predicate = Approval(asset, label, deployment.now(), actor.organisation, decision, comment)
+    attested = None
+    cost = 0
+    if decision == "approve":
+        _precheck(deployment, actor, version.id)
+    attested = attest(deployment, Statement(subject(name, version), predicate), actor.organisation)
+    if decision == "approve":
+        args = (version.id, attested.digest.value)
+        cost = transact(deployment, actor.name, "AssetRegistry", "approve", args, occasion(version)).cost
+    after = find(deployment.follow(), name)
+    counted = len(after.counted)
+    status = Status(after.status).name.lower()
+    return Approved(name, actor.organisation, decision, counted, deployment.threshold, status, attested.digest, cost)

@@ -1,0 +1,147 @@
+"""Export: collect everything that proves a version and its answers into one bundle, and write the trust root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mooring.errors import NotFoundError, WorkflowError
+from mooring.ledger.port import Event
+from mooring.ledger.registry import RegistryState, Version, origin_id
+from mooring.proofs.anchor import BlockEvidence, LogEvidence
+from mooring.proofs.bundle import MEDIA_TYPE, Bundle, Entry, Opening
+from mooring.proofs.checkpoint import read_checkpoint
+from mooring.proofs.header import Header
+from mooring.records.digest import Digest, sha256
+from mooring.records.predicates import Block
+from mooring.records.statement import Statement, Subject
+from mooring.storage.log import LogStore
+from mooring.workflows.attest import envelope_of
+from mooring.workflows.deployment import Deployment
+from mooring.workflows.versions import find
+
+__all__ = ["export_version", "observe"]
+
+
+def export_version(
+    deployment: Deployment, name: str, *, receipts: Sequence[int] = (), openings: Sequence[Opening] = ()
+) -> Bundle:
+    """Return the bundle of a version: its provenance, approvals, status, and the receipts with these indexes.
+
+    Everything in it must be anchored: raises WorkflowError `not-anchored` naming the log otherwise.
+    """
+    state = deployment.follow()
+    version = find(state, name)
+    family = [version, *_ancestors(state, version)]
+    events = [event for event in deployment.events() if event.args.get("version") in {item.id for item in family}]
+    parts = [_logged(deployment, state, deployment.records_origin, _attestations(deployment, family))]
+    if receipts:
+        parts.append(_logged(deployment, state, deployment.receipts_origin, sorted(set(receipts))))
+    anchors = [anchor for _, _, anchor in parts]
+    evidence = [deployment.ledger.prove(event) for event in (*_bundled(events), *anchors)]
+    blocks = tuple(item for item in evidence if isinstance(item, BlockEvidence))
+    return Bundle(
+        MEDIA_TYPE,
+        entries=tuple(entry for entries, _, _ in parts for entry in entries),
+        checkpoints=tuple(note for _, note, _ in parts),
+        blocks=blocks,
+        leaves=tuple(item for item in evidence if isinstance(item, LogEvidence)),
+        observations=observe(deployment, blocks),
+        manifests=tuple(_manifests(deployment, family)),
+        openings=tuple(openings),
+    )
+
+
+def observe(deployment: Deployment, blocks: Iterable[BlockEvidence]) -> tuple[bytes, ...]:
+    """Return, for each block, the signed observation of every organisation whose key is here.
+
+    The blocks come from our own ledger connection, which has checked that they are final.
+    """
+    observations = []
+    organisations = sorted({actor.organisation for actor in deployment.actors.values()})
+    for encoded in dict.fromkeys(block.header for block in blocks):
+        statement = _block_statement(deployment, Header(encoded))
+        for organisation in organisations:
+            if f"{organisation}-attest" in deployment.keys.names():
+                observations.append(envelope_of(deployment, statement, organisation).to_bytes())
+    return tuple(observations)
+
+
+def _block_statement(deployment: Deployment, header: Header) -> Statement:
+    chain = deployment.ledger.profile.chain
+    roots = header.state_root + header.receipts_root
+    block = Block(
+        chain,
+        header.number,
+        "0x" + header.hash.hex(),
+        "0x" + header.state_root.hex(),
+        "0x" + header.receipts_root.hex(),
+        deployment.now(),
+    )
+    return Statement(Subject(f"{chain}/block/{header.number}", sha256(roots)), block)
+
+
+def _ancestors(state: RegistryState, version: Version) -> list[Version]:
+    """Return every version that this one was made from, directly or not, each once."""
+    found: dict[bytes, Version] = {}
+    waiting = list(version.parents)
+    while waiting:
+        parent = state.versions[waiting.pop()]
+        if parent.id not in found:
+            found[parent.id] = parent
+            waiting += parent.parents
+    return list(found.values())
+
+
+def _bundled(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if event.name in ("Proposed", "Approved", "StatusChanged")]
+
+
+def _attestations(deployment: Deployment, family: Iterable[Version]) -> list[int]:
+    digests = {str(Digest("sha256", version.manifest)) for version in family}
+    rows = [row for digest in digests for row in deployment.index.attestations(digest=digest)]
+    return sorted({row.index for row in rows if row.origin == deployment.records_origin})
+
+
+def _logged(
+    deployment: Deployment, state: RegistryState, origin: str, indexes: Sequence[int]
+) -> tuple[list[Entry], bytes, Event]:
+    """Return entries with their paths to the newest anchored checkpoint of the log, that checkpoint, and its event."""
+    note, event = _anchored(deployment, state, origin)
+    size = read_checkpoint(note)[0].size
+    missing = [index for index in indexes if index >= size]
+    if missing:
+        raise WorkflowError(
+            f"entry {missing[0]} of {origin} is not anchored yet: the newest anchor covers {size} entries",
+            code="not-anchored",
+            hint="run: mooring anchor",
+        )
+    with deployment.read_log(origin) as log:
+        return [_entry(log, origin, index, size) for index in indexes], note, event
+
+
+def _entry(log: LogStore, origin: str, index: int, size: int) -> Entry:
+    return Entry(origin, index, log.entry(index), tuple(log.inclusion(index, size)))
+
+
+def _anchored(deployment: Deployment, state: RegistryState, origin: str) -> tuple[bytes, Event]:
+    writer = deployment.keys.address(deployment.anchorer)
+    wanted = origin_id(writer, origin)
+    events = [e for e in deployment.events() if e.name == "Anchored" and e.args["originId"] == wanted]
+    for event in reversed(events):
+        size = event.args["size"]
+        assert isinstance(size, int)
+        try:
+            return deployment.notes.find(origin, size), event
+        except NotFoundError:
+            continue  # an older anchor whose cosigned note was kept proves the same for fewer entries
+    held = state.origins.get(wanted)
+    raise WorkflowError(
+        f"{origin} has no anchored checkpoint here (on the ledger: {held.size if held else 0} entries)",
+        code="not-anchored",
+        hint="run: mooring anchor",
+    )
+
+
+def _manifests(deployment: Deployment, family: Iterable[Version]) -> Iterable[bytes]:
+    for version in family:
+        yield deployment.blobs.read_all(Digest("sha256", version.manifest))

@@ -1,0 +1,97 @@
+"""People in data sets: tables sealed under each person's key, read while they may be, erased for good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from mooring.errors import WorkflowError
+from mooring.ledger.registry import Version
+from mooring.privacy.rows import Table
+from mooring.privacy.subjects import OpenTable, erase, open_table, seal_table
+from mooring.proofs import dsse
+from mooring.records.digest import Digest
+from mooring.records.manifest import Manifest
+from mooring.records.predicates import Dataset, Erasure
+from mooring.records.statement import Statement, Subject
+from mooring.workflows.attest import Attested, attest
+from mooring.workflows.deployment import Actor, Deployment
+from mooring.workflows.register import Registered, register_dataset, registered
+from mooring.workflows.versions import find
+
+__all__ = ["Erased", "erase_person", "read_table", "register_table"]
+
+_TABLE = "table"
+"""The sealed table's name in its manifest: `table.sealed`, `table.rows/000000`, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What is left of a person: a tombstone under a random name, and the attestation that keys were destroyed."""
+
+    tombstone: str
+    keys: int
+    attestation: Digest
+    log_index: int
+
+
+def register_table(deployment: Deployment, actor: Actor, csv: bytes, column: str, dataset: Dataset) -> Registered:
+    """Register a table about people: each row encrypted under the key of the person that `column` names.
+
+    The same rows again, under the same name and version, give the same record; other rows are refused.
+    """
+    known = registered(deployment, dataset.name, dataset.version)
+    if known is not None:
+        manifest = _same_rows(deployment, known, csv, f"{dataset.name}@{dataset.version}")
+        return register_dataset(deployment, actor, manifest, dataset)
+    sealed = seal_table(csv, column, name=_TABLE, secrets=deployment.secrets, entropy=deployment.random)
+    deployment.blobs.put(sealed.container)
+    predicate = replace(dataset, people=sealed.people, rows=sealed.rows)
+    return register_dataset(deployment, actor, Manifest.of(sealed.resources), predicate)
+
+
+def read_table(deployment: Deployment, name: str) -> OpenTable:
+    """Decrypt the rows of a registered table whose people were not erased, each checked against the manifest."""
+    return _open(deployment, find(deployment.follow(), name), name)[1]
+
+
+def erase_person(deployment: Deployment, actor: Actor, identifier: str, reason: str) -> Erased:
+    """Destroy a person's key, so that no copy of their rows can be read again, and attest it without naming them.
+
+    The key goes first: the log never says erased of what is not. Destroyed keys that a crash left unattested are
+    counted in. Raises PrivacyError `person-unknown`.
+    """
+    gone = erase(identifier, secrets=deployment.secrets)
+    destroyed = sum(stone.name.startswith("person/") for stone in deployment.secrets.tombstones())
+    missing = max(1, destroyed - _attested_keys(deployment))
+    subject = Subject("erasure", Digest("sha256", sha256(gone.name.encode()).digest()))
+    statement = Statement(subject, Erasure(reason, missing, deployment.now()))
+    attested: Attested = attest(deployment, statement, actor.organisation)
+    return Erased(gone.name, missing, attested.digest, attested.index)
+
+
+def _same_rows(deployment: Deployment, version: Version, csv: bytes, name: str) -> Manifest:
+    manifest, opened = _open(deployment, version, name)
+    offered = Table.from_csv(csv)
+    kept, given = set(opened.rows), set(offered.rows)
+    if opened.columns != offered.columns or not kept <= given or len(given - kept) > opened.erased:
+        raise WorkflowError(
+            f"{name} is registered with other rows", code="version-exists", hint="choose another version label"
+        )
+    return manifest
+
+
+def _open(deployment: Deployment, version: Version, name: str) -> tuple[Manifest, OpenTable]:
+    manifest = Manifest.from_bytes(deployment.blobs.read_all(Digest("sha256", version.manifest)))
+    sealed = manifest.find(f"{_TABLE}.sealed")
+    if sealed is None:
+        raise WorkflowError(f"{name} is no sealed table", code="not-a-table", hint="it was registered from files")
+    container = deployment.blobs.read_all(sealed.digest, limit=sealed.size)
+    return manifest, open_table(container, name=_TABLE, manifest=manifest, secrets=deployment.secrets)
+
+
+def _attested_keys(deployment: Deployment) -> int:
+    rows = deployment.index.attestations(predicate_type="urn:mooring:erasure:v1")
+    with deployment.read_log(deployment.records_origin) as log:
+        statements = [Statement.from_bytes(dsse.Envelope.from_canonical(log.entry(row.index)).payload) for row in rows]
+    return sum(s.predicate.keys for s in statements if isinstance(s.predicate, Erasure))

@@ -1,0 +1,160 @@
+"""Register: a data set or a model becomes a version on the ledger, with its bytes kept and its provenance attested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mooring.errors import WorkflowError
+from mooring.ledger.port import Outcome
+from mooring.ledger.registry import NOBODY, RegistryState, Version, asset_id, version_id
+from mooring.records.digest import Digest
+from mooring.records.manifest import Manifest
+from mooring.records.predicates import Dataset, Evaluation, Model
+from mooring.records.statement import Statement, Subject
+from mooring.workflows.attest import Attested, attest
+from mooring.workflows.deployment import Actor, Deployment
+from mooring.workflows.transact import transact
+
+__all__ = ["Registered", "register_dataset", "register_model", "registered"]
+
+_KIND = {Dataset: 1, Model: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A registered version; `new` is false if the same bytes were registered before. `cost` is in gas or bytes."""
+
+    name: str
+    version: str
+    id: str
+    manifest: Digest
+    attestation: Digest
+    log_index: int
+    cost: int
+    new: bool
+
+
+def register_dataset(deployment: Deployment, actor: Actor, manifest: Manifest, dataset: Dataset) -> Registered:
+    """Register a data set whose files the blob store holds."""
+    return _register(deployment, actor, manifest, dataset, ())
+
+
+def register_model(
+    deployment: Deployment,
+    actor: Actor,
+    manifest: Manifest,
+    model: Model,
+    evaluation: Evaluation | None = None,
+) -> Registered:
+    """Register a model with its provenance; its data sets must be registered and not revoked.
+
+    The evaluation, if any, is attested first, and the model's statement names it by digest.
+    """
+    state = deployment.follow()
+    parents = tuple(_by_manifest(state, digest).id for digest in (*model.datasets, *model.parents))
+    if evaluation is not None and model.evaluation is not None:
+        known = _existing(state, model.name, model.version, manifest)
+        if known is None:
+            attest(deployment, _statement(manifest, evaluation), actor.organisation)
+    return _register(deployment, actor, manifest, model, parents)
+
+
+def registered(deployment: Deployment, name: str, label: str) -> Version | None:
+    """Return the version of that name and label, if it is registered."""
+    return deployment.follow().versions.get(version_id(asset_id(name), label))
+
+
+def _register(
+    deployment: Deployment,
+    actor: Actor,
+    manifest: Manifest,
+    predicate: Dataset | Model,
+    parents: tuple[bytes, ...],
+) -> Registered:
+    state = deployment.follow()
+    known = _existing(state, predicate.name, predicate.version, manifest)
+    if known is not None:
+        return _registered_before(deployment, predicate, manifest, known)
+    deployment.blobs.put(manifest.to_bytes())
+    _require_blobs(deployment, manifest)
+    attested = attest(deployment, _statement(manifest, predicate), actor.organisation)
+    costs = [outcome.cost for outcome in _on_ledger(deployment, state, actor, predicate, manifest, attested, parents)]
+    deployment.follow()
+    version = version_id(asset_id(predicate.name), predicate.version)
+    return Registered(
+        predicate.name,
+        predicate.version,
+        version.hex(),
+        manifest.digest,
+        attested.digest,
+        attested.index,
+        sum(costs),
+        True,
+    )
+
+
+def _on_ledger(
+    deployment: Deployment,
+    state: RegistryState,
+    actor: Actor,
+    predicate: Dataset | Model,
+    manifest: Manifest,
+    attested: Attested,
+    parents: tuple[bytes, ...],
+) -> Iterable[Outcome]:
+    asset = asset_id(predicate.name)
+    if asset not in state.assets:
+        kind = _KIND[type(predicate)]
+        yield transact(deployment, actor.name, "AssetRegistry", "createAsset", (kind, predicate.name, NOBODY, 0))
+    args = (asset, predicate.version, manifest.digest.value, attested.digest.value, parents)
+    yield transact(deployment, actor.name, "AssetRegistry", "propose", args)
+
+
+def _statement(manifest: Manifest, predicate: Dataset | Model | Evaluation) -> Statement:
+    return Statement(Subject(f"{predicate.name}@{predicate.version}", manifest.digest), predicate)
+
+
+def _existing(state: RegistryState, name: str, label: str, manifest: Manifest) -> Version | None:
+    """Return the version if it has these very bytes; other bytes under its label are refused."""
+    version = state.versions.get(version_id(asset_id(name), label))
+    if version is not None and version.manifest != manifest.digest.value:
+        raise WorkflowError(
+            f"{name}@{label} is registered with manifest sha256:{version.manifest.hex()}, not {manifest.digest}",
+            code="version-exists",
+            hint="a version never changes: choose another version label",
+        )
+    return version
+
+
+def _registered_before(
+    deployment: Deployment, predicate: Dataset | Model, manifest: Manifest, version: Version
+) -> Registered:
+    row = deployment.index.attestation(version.attestation.hex())
+    return Registered(
+        predicate.name,
+        predicate.version,
+        version.id.hex(),
+        manifest.digest,
+        Digest("sha256", version.attestation),
+        row.index if row is not None else -1,
+        0,
+        False,
+    )
+
+
+def _require_blobs(deployment: Deployment, manifest: Manifest) -> None:
+    for resource in manifest.resources:
+        if resource.digest.algorithm == "sha256":
+            deployment.blobs.stat(resource.digest)
+
+
+def _by_manifest(state: RegistryState, digest: Digest) -> Version:
+    for version in state.versions.values():
+        if version.manifest == digest.value:
+            return version
+    raise WorkflowError(
+        f"no registered version has manifest {digest}",
+        code="parent-unknown",
+        hint="register the data set or model first",
+    )

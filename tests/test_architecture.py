@@ -305,7 +305,8 @@ def test_verifying_needs_cryptography_and_keccak_and_no_other_library(tmp_path: 
 LOCKS = [ROOT / "locks/demo.txt", ROOT / "locks/dev.txt"]
 NPM_LOCK = ROOT / "contracts/package-lock.json"
 _ADDRESS = re.compile(
-    r"--(?:extra-)?index-url|--find-links|--trusted-host|@ *\w+://|\"resolved\"|registry *=|registry\.|pypi\.|pythonhosted"
+    r"--(?:extra-)?index-url|--find-links|--trusted-host|@ *\w+://|\"resolved\"|registry *=|"
+    r"registry\.|pypi\.|pythonhosted"
 )
 
 

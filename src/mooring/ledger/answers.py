@@ -26,7 +26,7 @@ def answer(state: RegistryState, query: Query) -> _Values:
     known = _VIEWS.get((query.contract, query.method))
     if known is None or len(known[0]) != len(query.args):
         raise ConfigError(
-            f"a ledger without contracts cannot answer {query.contract}.{query.method} with {len(query.args)} arguments",
+            f"without contracts, nobody answers {query.contract}.{query.method} with {len(query.args)} arguments",
             code="no-such-view",
             hint=f"it has {', '.join(sorted(m for c, m in _VIEWS if c == query.contract)) or 'none: check its name'}",
         )

@@ -1,0 +1,239 @@
+"""Inference requests straight from the HTTP parser to the door, inside uvicorn.
+
+An ASGI request costs uvicorn a task, two events and several messages: several times what an inference costs here. This
+protocol answers plain inference requests (POST with Content-Length, HTTP/1.1 with keep-alive, nothing else in flight on
+the connection) from the parser's callbacks, and replays all others into uvicorn's own protocol as if it were not there.
+It also bounds heads, and closes connections that are idle or too slow, with one timer for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from mooring.entrypoints.gateway.door import Door
+from mooring.entrypoints.gateway.problem import Answer, Problem, answer_headers
+
+__all__ = ["protocol_class"]
+
+_PREFIX = b"/v2/models/"
+_SUFFIX = b"/infer"
+_INVOLVED = frozenset((b"expect", b"transfer-encoding", b"content-encoding", b"inference-header-content-length"))
+"""Header fields with which a request is no plain one."""
+
+_ANSWERED = (
+    b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\nmooring-receipt: %b\r\nmooring-salt: %b\r\n\r\n"
+)
+_TRACE = (b"traceparent", b"tracestate", b"baggage")
+_NO_TRACE: dict[str, str] = {}
+_SWEEP_S = 1.0
+
+
+class _Event:
+    """Nobody waits on a plain exchange."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+_EVENT = _Event()
+
+
+class _Exchange:
+    """One plain inference on a connection; uvicorn sees one of its own cycles in it."""
+
+    __slots__ = ("_protocol", "disconnected", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self, protocol: _Protocol) -> None:
+        self._protocol = protocol
+        self.disconnected = False
+        self.keep_alive = True
+        self.message_event = _EVENT
+        self.response_complete = False
+
+    def __call__(self, answer: Answer) -> None:
+        """Write the answer, unless the client has gone."""
+        self.response_complete = True
+        if not self.disconnected:
+            self._protocol.reply(answer, keep_alive=self.keep_alive)
+
+
+class _Protocol(HttpToolsProtocol):
+    """One connection; `protocol_class` sets what all connections of a server share."""
+
+    door: Door
+    max_body: int
+    traced: bool
+    sweeping: bool
+    defaults: tuple[object, bytes]
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],  # Any: as in uvicorn
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._head_size = 0
+        self._in_head = False
+        self._plain = False
+        self._reading = False
+        self._since = perf_counter()
+        self.url = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Begin a connection, and watch it."""
+        super().connection_made(transport)
+        if not type(self).sweeping:
+            type(self).sweeping = True
+            self.loop.call_later(_SWEEP_S, self._sweep_all)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; a head that grows beyond its bound ends the connection."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > self.door.settings.max_header and not self.transport.is_closing():
+                limit = self.door.settings.max_header
+                self._part(Problem("head-size", f"the head has more than {limit} bytes", f"send at most {limit}"))
+
+    def on_message_begin(self) -> None:
+        """Begin a request; of which kind is known at the end of its head."""
+        self.url = b""
+        self._fields = []
+        self._plain = False
+        self._in_head = True
+        self._reading = True
+        self._since = perf_counter()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the target."""
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field."""
+        self._fields.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Keep a plain request here, and give any other to uvicorn from its beginning."""
+        self._in_head = False
+        self._head_size = 0
+        if self._is_plain():
+            self._plain = True
+            self._body = []
+            return
+        self._reading = False
+        url, fields = self.url, self._fields
+        super().on_message_begin()
+        super().on_url(url)
+        for name, value in fields:
+            super().on_header(name, value)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        if self._plain:
+            self._body.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Hand a plain request to the door."""
+        if not self._plain:
+            super().on_message_complete()
+            return
+        self._reading = False
+        fields = dict(self._fields)
+        target = (self.url, fields.get(b"authorization", b""), fields.get(b"mooring-purpose", b""))
+        exchange = _Exchange(self)
+        self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn asks of a cycle
+        self.door.enter(target, b"".join(self._body), exchange, self._trace(fields) if self.traced else _NO_TRACE)
+
+    def reply(self, answer: Answer, *, keep_alive: bool) -> None:
+        """Write one answer, and go on with what was pipelined behind the request."""
+        self.transport.write(self._head(answer, keep_alive) + answer.body)
+        self._since = perf_counter()
+        if not keep_alive:
+            self.transport.close()
+        elif self.pipeline:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+
+    def _is_plain(self) -> bool:
+        if not (self.url.startswith(_PREFIX) and self.url.endswith(_SUFFIX)) or self.parser.get_method() != b"POST":
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        if self.flow.write_paused or self.parser.should_upgrade() or not self.parser.should_keep_alive():
+            return False
+        fields = dict(self._fields)
+        length = fields.get(b"content-length", b"")
+        return _INVOLVED.isdisjoint(fields) and length.isdigit() and int(length) <= self.max_body
+
+    def _head(self, answer: Answer, keep_alive: bool) -> bytes:
+        if answer.receipt and keep_alive:
+            length = len(answer.body)
+            return _ANSWERED % (STATUS_LINE[200], self._defaults(), length, answer.receipt, answer.salt)
+        lines = [b"%b: %b\r\n" % field for field in answer_headers(answer)]
+        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+        return b"".join([STATUS_LINE[answer.status], self._defaults(), *lines, end])
+
+    def _defaults(self) -> bytes:
+        """Return uvicorn's own header fields (the date), joined anew when uvicorn has replaced them."""
+        seen, joined = type(self).defaults
+        if seen is not self.server_state.default_headers:
+            seen = self.server_state.default_headers
+            joined = b"".join([b"%b: %b\r\n" % field for field in seen])
+            type(self).defaults = (seen, joined)
+        return joined
+
+    def _trace(self, fields: dict[bytes, bytes]) -> dict[str, str]:
+        return {name.decode(): fields[name].decode("latin-1") for name in _TRACE if name in fields}
+
+    def _part(self, problem: Problem) -> None:
+        """Answer with a problem, and close."""
+        self.door.meter.count_refused(problem.code)
+        self.reply(problem.answer, keep_alive=False)
+
+    def _sweep_all(self) -> None:
+        """Look at every connection once a second, as long as there are any."""
+        now = perf_counter()
+        for connection in tuple(self.connections):
+            if isinstance(connection, _Protocol):
+                connection.sweep(now)
+        if self.connections:
+            self.loop.call_later(_SWEEP_S, self._sweep_all)
+        else:
+            type(self).sweeping = False
+
+    def sweep(self, now: float) -> None:
+        """Close the connection if it was idle, or has been sending one request, for too long."""
+        if (self.cycle is not None and not self.cycle.response_complete) or self.transport.is_closing():
+            return
+        settings = self.door.settings
+        if self._reading and now - self._since > settings.read_timeout_s:
+            what = f"the request had not arrived after {settings.read_timeout_s} s"
+            self._part(Problem("read-timeout", what, "send it faster"))
+        elif not self._reading and now - self._since > settings.keep_alive_s:
+            self.transport.close()
+
+
+def protocol_class(door: Door) -> type[HttpToolsProtocol]:
+    """Return uvicorn's protocol for a server with this door, for `uvicorn.Config(http=…)`."""
+    shared = {
+        "door": door,
+        "max_body": door.settings.max_body,
+        "traced": door.parts.tracer is not None,
+        "sweeping": False,
+        "defaults": (None, b""),
+    }
+    return type("GatewayProtocol", (_Protocol,), shared)

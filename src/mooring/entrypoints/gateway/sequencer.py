@@ -1,0 +1,178 @@
+"""The sequencer: gives each draft its place in the receipts log, and answers once the place is durable.
+
+One commit is under way at a time; what arrives meanwhile shares the next one (group commit). After a commit that
+failed nothing is written until a recovery entry goes through, and until then nothing is answered but 503.
+"""
+
+from __future__ import annotations
+
+import threading
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from time import perf_counter
+
+from mooring.entrypoints.gateway.ask import Draft
+from mooring.entrypoints.gateway.meter import Meter
+from mooring.entrypoints.gateway.parts import ReceiptLog
+from mooring.entrypoints.gateway.problem import Problem
+from mooring.errors import MooringError, StorageError
+from mooring.workflows.serve import RecoveryLine, encode_line, time_text
+
+__all__ = ["Sequencer"]
+
+_LARGEST = 1024
+"""Entries of one commit, so that no frame of the log grows beyond its bounds."""
+
+
+class _Probe:
+    """The recovery entry, as a draft that nobody waits for."""
+
+    open = True
+
+    def __init__(self, since: str, refused: int, done: Callable[[], None]) -> None:
+        self.begun = perf_counter()
+        self._since = since
+        self._refused = refused
+        self._done = done
+
+    def line(self, index: int, time: str, origin: str) -> bytes:
+        return encode_line(RecoveryLine(index, "recovery", origin, self._refused, self._since, time))
+
+    def logged(self, entry: bytes, now: float) -> None:
+        self._done()
+
+    def failed(self, problem: Problem) -> None:
+        """Nothing to tell anyone: the log is still broken."""
+
+
+class Sequencer:
+    """Writes the log from one thread; every method but the thread's own belongs to the event loop."""
+
+    def __init__(
+        self,
+        log: ReceiptLog,
+        loop: AbstractEventLoop,
+        meter: Meter,
+        now_ns: Callable[[], int],
+        reopen: Callable[[], ReceiptLog] | None,
+    ) -> None:
+        self._log = log
+        self._loop = loop
+        self._meter = meter
+        self._now_ns = now_ns
+        self._reopen = reopen
+        self._pending: list[Draft] = []
+        self._committing: list[Draft] = []
+        self._doubtful = False
+        self._refused = 0
+        self._since = ""
+        self._tried = 0.0
+        self.broken: Problem | None = None
+        self._jobs: SimpleQueue[tuple[list[Draft], str] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="mooring-receipts", daemon=True)
+        self._thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is pending and no commit is under way."""
+        return not self._committing and not self._pending
+
+    def put(self, drafts: Sequence[Draft]) -> None:
+        """Log these drafts in order, and answer each once it is durable."""
+        if self.broken is not None:
+            self._fail(drafts, self.broken)
+            return
+        self._pending += drafts
+        if not self._committing:
+            self._commit()
+
+    def waiting(self) -> list[Draft]:
+        """Return what is not answered yet."""
+        return [*self._committing, *self._pending]
+
+    def probe(self, interval_s: float) -> None:
+        """Try whether the log takes entries again, if it did not, at most once in the interval."""
+        if self.broken is None or self._committing or perf_counter() - self._tried < interval_s:
+            return
+        self._committing = [_Probe(self._since, self._refused, self._recover)]
+        self._hand_over()
+
+    def close(self) -> None:
+        """End the thread once its commit is done; repeatable."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _commit(self) -> None:
+        batch, self._pending = self._pending[:_LARGEST], self._pending[_LARGEST:]
+        self._committing = [draft for draft in batch if draft.open]
+        if self._committing:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._jobs.put((self._committing, time_text(self._now_ns())))
+
+    def _work(self) -> None:
+        """The thread: lines are made here too, so that the loop goes on while the disk and the hashes work."""
+        while (job := self._jobs.get()) is not None:
+            drafts, moment = job
+            begun = perf_counter()
+            entries: list[bytes] = []
+            problem: Exception | None = None
+            try:
+                entries = self._append(drafts, moment)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the loop must hear of it and stop answering)
+                problem = error
+            took = perf_counter() - begun
+            self._loop.call_soon_threadsafe(self._finish, drafts, entries, problem, took)
+
+    def _append(self, drafts: Sequence[Draft], moment: str) -> list[bytes]:
+        if self._doubtful and self._reopen is not None:
+            self._log = self._reopen()
+        self._doubtful = False
+        start, origin = self._log.size, self._log.origin
+        entries = [draft.line(index, moment, origin) for index, draft in enumerate(drafts, start)]
+        if self._log.append(entries).start != start:
+            raise StorageError(
+                f"the log gave another index than {start}",
+                code="log-second-writer",
+                hint="stop the other writer",
+                definite=False,
+            )
+        return entries
+
+    def _finish(self, drafts: list[Draft], entries: list[bytes], problem: Exception | None, took: float) -> None:
+        self._committing = []
+        if problem is not None:
+            self._break(drafts, problem)
+            return
+        self._meter.commit.observe(took)
+        self._meter.commit_size.observe(len(entries))
+        if self._pending:
+            self._commit()
+        now = perf_counter()
+        for draft, entry in zip(drafts, entries, strict=True):
+            draft.logged(entry, now)
+
+    def _break(self, drafts: Sequence[Draft], error: Exception) -> None:
+        self._doubtful = not isinstance(error, MooringError) or not error.definite or self._doubtful
+        self._tried = perf_counter()
+        if self.broken is None:
+            self._since = time_text(self._now_ns())
+        hint = error.hint if isinstance(error, MooringError) else ""
+        self.broken = Problem(
+            "receipt-log",
+            f"the receipts log cannot be written: {error}",
+            f"{hint}; no answer leaves without a receipt".lstrip("; "),
+        )
+        pending, self._pending = self._pending, []
+        self._fail([*drafts, *pending], self.broken)
+
+    def _fail(self, drafts: Sequence[Draft], problem: Problem) -> None:
+        for draft in drafts:
+            self._refused += 1
+            draft.failed(problem)
+
+    def _recover(self) -> None:
+        self.broken = None
+        self._refused = 0

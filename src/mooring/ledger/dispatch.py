@@ -69,7 +69,8 @@ class Dispatch:
         rest, submitted = list(wanted), list[Submission]()
         while rest:
             ready, refusal = self._ready(rest)
-            if not ready and self._settled():
+            if not ready:  # perhaps because of something that was on its way, sent here or by another process
+                self._settle()
                 ready, refusal = self._ready(rest)
             if not ready and refusal is not None:
                 raise refusal
@@ -127,41 +128,39 @@ class Dispatch:
             ready.append(replace(item.order, draft=replace(item.order.draft, gas=_ample(estimate))))
         return ready, None
 
-    def _settled(self) -> bool:
-        """Wait for what is on its way; False if nothing was, so that the state has not changed."""
-        waited, until, rest_s = False, self._clock() + self._pace.settle_s, 0.01
-        while self._clock() < until:
-            flying = self._in_flight()
-            if not flying:
-                return waited
-            waited = True
+    def _settle(self) -> None:
+        """Wait until nothing that was kept is on its way any more, or the time for that is up."""
+        until, rest_s = self._clock() + self._pace.settle_s, 0.01
+        while (flying := self._in_flight()) and self._clock() < until:
             for entry in flying:
                 self.nudge(entry)
             self._pause(rest_s)
             rest_s = min(1.0, 1.5 * rest_s)
-        return waited
 
     # sending
 
     def _keep_and_send(self, orders: Sequence[Order]) -> list[Submission]:
         fresh = [order for order in orders if self._outbox.find(order.key) is None]
-        senders = {order.sender for order in orders}
         if fresh:
             fees = self._fees()
             self._check_funds(fresh, fees)
-            nonces = {sender: self._chain.nonce(sender, "pending") for sender in senders}
+            nonces = {sender: self._chain.nonce(sender, "pending") for sender in {order.sender for order in fresh}}
             self._outbox.add(fresh, nonces.__getitem__, lambda order, nonce: self._sign(order, nonce, fees))
-        if any(not self._outbox.attempts(order.key)[-1].sent_s for order in orders):
-            self._send([self._newest(entry) for sender in senders for entry in self._unsent(sender)])
+        self._send([self._newest(entry) for entry in self._unsent(orders)])
         return [self._submission(order.key) for order in orders]
 
     def _submission(self, key: str) -> Submission:
         return Submission(key, f"0x{self._outbox.attempts(key)[0].signed.hash.hex()}")
 
-    def _unsent(self, sender: bytes) -> list[Entry]:
-        """Return what the node was never seen to take, of other processes too: it would hold up what comes after."""
-        waiting = self._waiting(sender)
-        return [entry for entry in waiting if self._newest(entry).sent_s is None]
+    def _unsent(self, orders: Sequence[Order]) -> list[Entry]:
+        """Return what the node was never seen to take: first what would hold the orders up, then they, in order."""
+        if all(self._outbox.attempts(order.key)[-1].sent_s is not None for order in orders):
+            return []
+        place = {order.key: number for number, order in enumerate(orders)}
+        senders = dict.fromkeys(order.sender for order in orders)
+        waiting = [entry for sender in senders for entry in self._waiting(sender)]
+        unsent = [entry for entry in waiting if self._newest(entry).sent_s is None]
+        return sorted(unsent, key=lambda entry: place.get(entry.order.key, -1))
 
     def _resend(self, entry: Entry) -> None:
         """Send an entry and whatever stands before it; what the node says against it now is no news."""

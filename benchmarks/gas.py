@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "contracts"))
 
-from localchain import Chain, Contract, Outcome, address  # noqa: E402 - found through the line above
+from localchain import Chain, Contract, Outcome, address
 
 TRANSACTION = 21_000
 NEW_SLOT, UPDATED_SLOT, CLEARED_REFUND = 22_100, 5_000, 4_800  # EIP-2200, 2929, 3529

@@ -9,8 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from people import ACCOUNTS, MEMBERS, Registry
 from localchain import Chain, Contract
+from people import ACCOUNTS, MEMBERS, Registry
 
 
 @pytest.fixture

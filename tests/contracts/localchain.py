@@ -1,6 +1,6 @@
 """The EVM in memory (py-evm, Prague rules) with our contracts' ABI spoken by name: no node, no network, no blocks.
 
-Every transaction is signed, decoded and charged as on a real chain; only blocks are left out, as no contract reads them.
+Every transaction is signed, decoded and charged as on a real chain; only blocks are left out: no contract reads them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,16 @@ __all__ = ["Chain", "Contract", "Outcome", "Refused", "account", "address", "sig
 
 CHAIN_ID = 1337
 GAS_PRICE = 2_000_000_000
-GENESIS = {"difficulty": 0, "gas_limit": 1_000_000_000, "timestamp": 1_700_000_000, "nonce": bytes(8), "extra_data": b""}
+GENESIS = {
+    "difficulty": 0,
+    "gas_limit": 1_000_000_000,
+    "timestamp": 1_700_000_000,
+    "nonce": bytes(8),
+    "extra_data": b"",
+}
 
 
-class Refused(Exception):  # noqa: N818 - reads as the sentence that a test states
+class Refused(Exception):
     """The contract said no: the error's name and arguments; the name is "" for a revert that says nothing."""
 
     def __init__(self, name: str, values: tuple[Any, ...]) -> None:
@@ -151,7 +157,9 @@ class Chain:
         rules = PragueVM.configure(_state_class=RecordingState)
         kind = MiningChain.configure(__name__="Local", vm_configuration=((0, rules),), chain_id=CHAIN_ID)
         wealth = {"balance": 10**24, "nonce": 0, "code": b"", "storage": {}}
-        self._vm: Any = kind.from_genesis(AtomicDB(), GENESIS, {address(n): wealth for n in (*people, "deployer")}).get_vm()
+        self._vm: Any = kind.from_genesis(
+            AtomicDB(), GENESIS, {address(n): wealth for n in (*people, "deployer")}
+        ).get_vm()
         self._header = self._vm.get_header()
 
     def deploy(self, name: str, *args: Any) -> Contract:
@@ -173,9 +181,7 @@ class Chain:
         fields |= {"gasPrice": GAS_PRICE, "value": 0, "data": data} | ({"to": to_checksum_address(to)} if to else {})
         raw = bytes(account(sender).sign_transaction(fields).raw_transaction)
         state.writes = {}
-        receipt, computation = self._vm.apply_transaction(
-            self._header, self._vm.get_transaction_builder().decode(raw)
-        )
+        receipt, computation = self._vm.apply_transaction(self._header, self._vm.get_transaction_builder().decode(raw))
         now = {key: (before, state.get_storage(*key)) for key, before in state.writes.items()}
         return receipt, computation, {key: pair for key, pair in now.items() if pair[0] != pair[1]}
 

@@ -41,7 +41,9 @@ class Registry:
         """Create an asset and return its id."""
         return int(self.send(by, "createAsset", kind, name, address(by), 250).result)
 
-    def version(self, asset: int | None = None, label: str = "1", by: str = "ann", parents: tuple[bytes, ...] = ()) -> bytes:
+    def version(
+        self, asset: int | None = None, label: str = "1", by: str = "ann", parents: tuple[bytes, ...] = ()
+    ) -> bytes:
         """Propose a version, of a new asset if none is given, and return its id."""
         where = self.asset(by=by) if asset is None else asset
         version: bytes = self.send(by, "propose", where, label, digest("m"), digest("a"), list(parents)).result

@@ -50,7 +50,12 @@ FOUNDINGS: list[tuple[str, list[Any], int, str]] = [
     ("nobody", [], 1, "QuorumUnreachable"),
     ("a threshold of 0", MEMBERS, 0, "ZeroValue"),
     ("a threshold above the organisations", MEMBERS, 4, "QuorumUnreachable"),
-    ("too few organisations that can approve", [*MEMBERS[:3], (address("ben"), digest("beta"), 13)], 2, "QuorumUnreachable"),
+    (
+        "too few organisations that can approve",
+        [*MEMBERS[:3], (address("ben"), digest("beta"), 13)],
+        2,
+        "QuorumUnreachable",
+    ),
     ("an account twice", [*MEMBERS, MEMBERS[0]], 2, "MemberExists"),
     ("a founder without a role", [*MEMBERS, (address("dan"), digest("alpha"), 0)], 2, "BadRoles"),
     ("a role that does not exist", [*MEMBERS, (address("dan"), digest("alpha"), 16)], 2, "BadRoles"),

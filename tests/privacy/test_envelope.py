@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -53,7 +54,7 @@ def test_how_the_bytes_arrive_does_not_matter(cuts: list[int], wire_cuts: list[i
 
 def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
     edges = [0, *sorted(cuts), len(data)]
-    return (data[a:b] for a, b in zip(edges, edges[1:], strict=False))
+    return (data[a:b] for a, b in pairwise(edges))
 
 
 def test_an_envelope_that_arrives_byte_by_byte_opens() -> None:

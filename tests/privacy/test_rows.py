@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring.errors import PrivacyError
-from mooring.privacy.rows import Table, line_of, parse_line
+from mooring.privacy.rows import Table, lines_of, parse_lines
 
 cells = st.text(st.characters(codec="utf-8"), max_size=20)
 
@@ -23,9 +23,12 @@ def test_a_byte_order_mark_and_empty_lines_are_no_cells() -> None:
     assert Table.from_csv(b"\xef\xbb\xbfid\n\n7\n\n").rows == (("7",),)
 
 
-@given(row=st.lists(cells, min_size=1, max_size=5))
-def test_a_row_survives_its_line(row: list[str]) -> None:
-    assert parse_line(line_of(row)) == tuple(row)
+@given(rows=st.lists(st.lists(cells, min_size=1, max_size=5), max_size=4))
+def test_rows_survive_their_lines(rows: list[list[str]]) -> None:
+    expected = tuple(map(tuple, rows))
+    lines = lines_of(expected)
+    assert len(lines) == len(rows)
+    assert parse_lines(lines) == expected
 
 
 @given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=5))
@@ -61,3 +64,10 @@ def test_an_unknown_column_is_refused_with_the_known_ones() -> None:
         Table.from_csv(b"id,size\n1,2\n").column("Id")
     assert caught.value.code == "table-column"
     assert "id, size" in caught.value.hint
+
+
+def test_a_table_beyond_the_limit_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mooring.privacy.rows._MAX_BYTES", 8)
+    assert Table.from_csv(b"id\n1234\n").rows == (("1234",),)
+    with pytest.raises(PrivacyError, match="larger than 8 bytes"):
+        Table.from_csv(b"id\n12345\n")

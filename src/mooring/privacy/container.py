@@ -4,16 +4,16 @@
     record = locator (16) || nonce (12) || AES-256-GCM(salt (32) || length (4) || row || zeros to `width`) || tag (16)
 
 Numbers are big-endian. All records are of one length, so that lengths say nothing. They lie in the order of their
-locators: HMAC-SHA256 under the person's key, cut to 16 bytes, over table id and 0, 1, … for that person's rows. To who
-lacks the key they are random: order says nothing either, nor does anything show which rows belong together.
+locators: BLAKE2b (RFC 7693) keyed with the person's key, over table id and 0, 1, … for that person's rows. To who lacks
+the key they are random: order says nothing either, nor does anything show which rows belong together.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from hashlib import blake2b
+from itertools import count, pairwise, takewhile
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -80,9 +80,7 @@ class Container:
 
     def open(self, key: RowKey, places: Mapping[bytes, int]) -> Iterator[tuple[int, Plain]]:
         """Yield the numbers and rows of the person whose key this is, in no order that means anything."""
-        for locator in key.locators():
-            if locator not in places:
-                return
+        for locator in takewhile(places.__contains__, key.locators()):
             number = places[locator]
             yield number, key.open(self.records[number])
 
@@ -93,14 +91,14 @@ class RowKey:
     def __init__(self, key: bytes, table: bytes) -> None:
         """`key` is the person's data key of 32 bytes, `table` the table's id of 16."""
         self._table = table
-        self._locate = hmac.digest(key, b"mooring/rows/v1/locate", "sha256")
-        self._cipher = AESGCM(hmac.digest(key, b"mooring/rows/v1/encrypt\0" + table, "sha256"))
+        self._key = key
+        self._cipher = AESGCM(blake2b(b"mooring/rows/v1/encrypt" + table, key=key, digest_size=32).digest())
 
     def locators(self) -> Iterator[bytes]:
-        """Yield where this person's first, second, … row of the table lies, without end."""
-        for number in count():
-            text = self._table + number.to_bytes(_NUMBER, "big")
-            yield hmac.digest(self._locate, text, "sha256")[:_LOCATOR]
+        """Return where this person's first, second, … row of the table lies, without end."""
+        prefix = b"mooring/rows/v1/locate" + self._table
+        places = (prefix + number.to_bytes(_NUMBER, "big") for number in count())
+        return (blake2b(place, key=self._key, digest_size=_LOCATOR).digest() for place in places)
 
     def seal(self, locator: bytes, nonce: bytes, plain: Plain, width: int) -> bytes:
         """Return the record of a row; a nonce is used once."""

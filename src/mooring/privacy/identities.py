@@ -74,13 +74,11 @@ def enrol(identifiers: Iterable[str], *, secrets: Secrets, entropy: Entropy) -> 
     handles = dict(zip(wanted, _handles(wanted, secrets), strict=True))
     for _ in range(_ATTEMPTS):
         known = secrets.find(list(handles.values()))
-        missing = [handle for handle in handles.values() if handle not in known]
-        if missing:
-            _create(missing, secrets, entropy)
-            continue
+        fresh = _create([handle for handle in handles.values() if handle not in known], secrets, entropy)
         keys = secrets.get_many(list(known.values()))
-        if len(keys) == len(known):
-            return {who: Person(known[handle], keys[known[handle]]) for who, handle in handles.items()}
+        people = fresh | {handle: Person(name, keys[name]) for handle, name in known.items() if name in keys}
+        if len(people) == len(handles):
+            return {identifier: people[handle] for identifier, handle in handles.items()}
     raise PrivacyError(
         "people were enrolled or erased by others at the same time",
         code="people-busy",
@@ -112,14 +110,17 @@ def erase(identifier: str, *, secrets: Secrets) -> Gone:
     return secrets.destroy(find(identifier, secrets=secrets).name)
 
 
-def _create(handles: Sequence[bytes], secrets: Secrets, entropy: Entropy) -> None:
+def _create(handles: Sequence[bytes], secrets: Secrets, entropy: Entropy) -> dict[bytes, Person]:
+    """Give each handle a person, or none of them if another writer enrolled one since we looked."""
     pool = entropy(16 * len(handles))
     names = [f"person/{pool[start : start + 16].hex()}" for start in range(0, len(pool), 16)]
     try:
-        secrets.create(names, handles)
+        keys = secrets.create(names, handles)
     except StorageError as error:
-        if error.code != "secret-exists":  # another writer enrolled one of them since we looked: look again
+        if error.code != "secret-exists":
             raise
+        return {}
+    return {handle: Person(name, key) for handle, name, key in zip(handles, names, keys, strict=True)}
 
 
 def _handles(identifiers: Sequence[str], secrets: Secrets) -> list[bytes]:

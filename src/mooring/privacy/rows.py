@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mooring.errors import PrivacyError
 
-__all__ = ["Table", "line_of", "parse_line"]
+__all__ = ["Row", "Table", "lines_of", "parse_lines"]
 
 _MAX_BYTES = 1 << 30
 _MAX_ROWS = 999_999
@@ -45,7 +45,7 @@ class Table:
 
     def to_csv(self) -> bytes:
         """Return the table as UTF-8 CSV with a header and LF line ends."""
-        return b"".join(line_of(row) + b"\n" for row in (self.columns, *self.rows))
+        return b"".join(line + b"\n" for line in lines_of((self.columns, *self.rows)))
 
     def column(self, name: str) -> Iterable[str]:
         """Return the cells of a column, row by row; raises PrivacyError `table-column`."""
@@ -57,17 +57,24 @@ class Table:
         return (row[number] for row in self.rows)
 
 
-def line_of(row: Sequence[str]) -> bytes:
-    """Return a row as one CSV line without a line end: the bytes that a row's commitment is over."""
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator=_LINE_END).writerow(row)
-    return out.getvalue()[: -len(_LINE_END)].encode()
+def lines_of(rows: Iterable[Row]) -> list[bytes]:
+    """Return each row as one CSV line without a line end: the bytes that a row's commitment is over."""
+    written: list[str] = []
+    csv.writer(_Sink(written), lineterminator=_LINE_END).writerows(rows)
+    return [line[: -len(_LINE_END)].encode() for line in written]
 
 
-def parse_line(line: bytes) -> Row:
-    """Read what `line_of` wrote."""
-    (row,) = csv.reader(io.StringIO(line.decode(), newline=""), strict=True)
-    return tuple(row)
+def parse_lines(lines: Iterable[bytes]) -> tuple[Row, ...]:
+    """Read what `lines_of` wrote."""
+    text = "".join(line.decode() + _LINE_END for line in lines)
+    return tuple(tuple(row) for row in csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+class _Sink:
+    """Takes what `csv.writer` writes, which is one row at a time."""
+
+    def __init__(self, written: list[str]) -> None:
+        self.write = written.append
 
 
 def _check(rows: Sequence[Row]) -> None:

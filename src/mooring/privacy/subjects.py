@@ -15,7 +15,7 @@ from mooring.errors import PrivacyError
 from mooring.privacy import commitment, envelope
 from mooring.privacy.container import ID, NONCE, SALT, Container, Plain, RowKey, corrupt, width_for
 from mooring.privacy.identities import Entropy, Gone, Person, Secrets, enrol, erase, find
-from mooring.privacy.rows import Row, Table, line_of, parse_line
+from mooring.privacy.rows import Row, Table, lines_of, parse_lines
 from mooring.records import canonical
 from mooring.records.digest import Digest, sha256
 from mooring.records.manifest import Manifest, Resource
@@ -69,7 +69,8 @@ class Disclosure:
     @property
     def cells(self) -> Row:
         """The row's cells, in the order of the columns."""
-        return parse_line(self.line)
+        (cells,) = parse_lines([self.line])
+        return cells
 
 
 def seal_table(csv: bytes, subject_column: str, *, name: str, secrets: Secrets, entropy: Entropy) -> SealedTable:
@@ -84,7 +85,7 @@ def seal_table(csv: bytes, subject_column: str, *, name: str, secrets: Secrets, 
     people = enrol(identifiers, secrets=secrets, entropy=entropy)
     table_id = entropy(ID)
     keys = {identifier: RowKey(person.key, table_id) for identifier, person in people.items()}
-    rows = [(keys[identifier], line_of(row)) for identifier, row in zip(identifiers, table.rows, strict=True)]
+    rows = list(zip((keys[identifier] for identifier in identifiers), lines_of(table.rows), strict=True))
     width = width_for(line for _, line in rows)
     records, commitments = _seal_rows(rows, name, width, entropy)
     (table_key,) = secrets.create([_table_key(table_id)])
@@ -104,17 +105,17 @@ def open_table(container: bytes, *, name: str, manifest: Manifest, secrets: Secr
     columns, people = _open_head(parsed, secrets)
     keys = secrets.get_many(people)
     places = parsed.places()
-    found: dict[int, Row] = {}
+    found: dict[int, bytes] = {}
     for key in keys.values():
         before = len(found)
         for place, plain in parsed.open(RowKey(key, parsed.table), places):
-            found[place] = _disclose(name, place, plain, resources).cells
+            found[place] = _disclose(name, place, plain, resources).line
         if len(found) == before:
             raise corrupt("a person whose key is kept has no row in it")
     erased = len(parsed.records) - len(found)
     if (erased == 0) != (len(keys) == len(people)):
         raise corrupt(f"{erased} rows cannot be read, and {len(people) - len(keys)} people were erased")
-    return OpenTable(columns, tuple(found[place] for place in sorted(found)), erased)
+    return OpenTable(columns, parse_lines(found[place] for place in sorted(found)), erased)
 
 
 def subject_rows(

@@ -202,6 +202,10 @@ def test_every_room_is_told_which_chain_and_storage_libraries_are_not_for_it() -
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "node_modules" not in path.parts)
 
 
+def test_every_folder_with_modules_is_a_package() -> None:
+    assert {path.parent for path in MODULES} == {path.parent for path in MODULES if path.name == "__init__.py"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_says_in_all_what_it_offers(path: Path) -> None:
     tree = ast.parse(path.read_text())

@@ -117,6 +117,20 @@ def open_chain(folder: Path, keys: list[Any]) -> Iterator[Callable[..., Chain]]:
         node.close()
 
 
+@pytest.fixture(scope="session")
+def make_chain(keys: list[Any]) -> Callable[[Path], Chain]:
+    """Open a chain in any folder; the caller closes its node."""
+
+    def make(folder: Path) -> Chain:
+        rich = {bytes.fromhex(key.address[2:]): 10**18 for key in keys[:2]}
+        node = EmbeddedNode.open(
+            folder, chain_id=CHAIN_ID, genesis_accounts=rich, clock=lambda: NOW_S, block_interval_s=0.0
+        )
+        return Chain(node, keys)
+
+    return make
+
+
 @pytest.fixture
 def chain(open_chain: Callable[..., Chain], keys: list[Any]) -> Chain:
     """A new chain on which the first two keys own one ether each."""

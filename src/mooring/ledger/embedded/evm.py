@@ -1,10 +1,15 @@
 """The parts of py-evm that are used here, and no other: the one place to look at when it changes.
 
+py-evm and py-ecc set the interpreter's recursion limit to 100,000 when they are imported; a body of that many brackets
+would then make any JSON parser of this process overrun its thread's stack (8 MiB hold some 20,000 levels). It is set
+back here to what the deepest call needs: 1,024 levels (Yellow Paper §9.4.1) of nine frames each at most.
+
 Its annotations describe every fork at once (a header's base fee "may be None"), so its objects are `Any` to the rest.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any, TypeAlias
 
 from eth._utils.address import generate_contract_address
@@ -58,6 +63,10 @@ __all__ = [
     "machine",
     "make_trie_root_and_nodes",
 ]
+
+_RECURSION_LIMIT = 12_000
+
+sys.setrecursionlimit(_RECURSION_LIMIT)
 
 Header: TypeAlias = Any
 """A block header of Prague."""

@@ -162,7 +162,7 @@ def _access_list(value: Any) -> tuple[tuple[bytes, tuple[int, ...]], ...]:
     entries = []
     for entry in value:
         fields = _fields(entry, "accessList entry", frozenset(("address", "storageKeys")))
-        keys = fields.get("storageKeys") or []
+        keys = [] if fields.get("storageKeys") is None else fields["storageKeys"]
         if not isinstance(keys, list) or len(keys) > _MAX_CHOICES:
             raise invalid("storageKeys", keys, f"a list of at most {_MAX_CHOICES}")
         slots = tuple(int.from_bytes(fixed(key, "storageKeys", 32), "big") for key in keys)

@@ -92,8 +92,8 @@ def tile_of(level: int, index: int, size: int) -> Tile:
     """The tile, in a tree of `size` leaves, from which the node `(level, index)` of the tree can be computed."""
     row, height = divmod(level, TILE_HEIGHT)
     last = ((index + 1) << height) - 1
-    available = size >> (TILE_HEIGHT * row)
-    if level < 0 or index < 0 or last >= available:
+    available = size >> (TILE_HEIGHT * row) if level >= 0 else 0
+    if index < 0 or last >= available:
         raise _error(f"node {index} of level {level} is not complete at size {size}", "ask for a larger tree")
     number = last >> TILE_HEIGHT
     return Tile(row, number, min(TILE_WIDTH, available - (number << TILE_HEIGHT)))

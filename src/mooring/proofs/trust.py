@@ -12,7 +12,7 @@ from mooring.proofs.note import COSIGNATURE, ED25519, VerifierKey, parse_vkey
 from mooring.records import canonical
 from mooring.records.shape import from_json, to_json
 
-__all__ = ["Trust", "TrustedKey", "TrustedLedger", "TrustedLog", "TrustedWitness"]
+__all__ = ["MEDIA_TYPE", "Trust", "TrustedKey", "TrustedLedger", "TrustedLog", "TrustedWitness"]
 
 MEDIA_TYPE = "application/vnd.mooring.trust+json;version=1"
 _LIMIT = 4 * 1024 * 1024

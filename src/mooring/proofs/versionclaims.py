@@ -45,7 +45,9 @@ def _version(case: Case, signed: Signed) -> None:
     case.prove("registered", about, f"registered at {proposed.block} with this manifest and attestation", root)
     version = proposed.args["version"]
     history = [e for e in case.events if e.args.get("version") == version and e.name != "Proposed"]
-    _approvals(case, about, [e for e in history if e.name == "Approved"])
+    approvals = [e for e in history if e.name == "Approved"]
+    if approvals or isinstance(predicate, Model):  # a data set needs no approval to be trained on
+        _approvals(case, about, approvals)
     _status(case, about, proposed, [e for e in history if e.name == "StatusChanged"])
 
 

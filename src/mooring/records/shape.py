@@ -31,7 +31,7 @@ def to_json(record: object) -> Json:
     if isinstance(record, bytes | bytearray | memoryview):
         return base64.b64encode(record).decode()
     if is_dataclass(record) and not isinstance(record, type):
-        pairs = ((_camel(f.name), getattr(record, f.name)) for f in fields(record))
+        pairs = ((name, getattr(record, field)) for name, field in _names(type(record)))
         return {name: to_json(value) for name, value in pairs if value is not None}
     if isinstance(record, Mapping):
         return {key: to_json(value) for key, value in record.items()}
@@ -43,6 +43,11 @@ def to_json(record: object) -> Json:
 def from_json(kind: type[T], value: Json, where: str = "") -> T:
     """Read a JSON value as a record of type `kind`; raises RecordError `record-shape` naming field and value."""
     return cast(T, _read(kind, value, where or kind.__name__))
+
+
+@cache
+def _names(kind: type) -> tuple[tuple[str, str], ...]:
+    return tuple((_camel(f.name), f.name) for f in fields(kind))
 
 
 @cache

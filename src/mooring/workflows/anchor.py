@@ -9,8 +9,8 @@ from mooring.errors import ProofError, WorkflowError
 from mooring.ledger.registry import origin_id
 from mooring.proofs import merkle
 from mooring.proofs.checkpoint import Checkpoint, cosign, open_checkpoint, read_checkpoint
-from mooring.proofs.note import COSIGNATURE, Signature, VerifierKey, sign
 from mooring.proofs.keys import PublicKey
+from mooring.proofs.note import COSIGNATURE, Signature, VerifierKey, sign
 from mooring.storage.log import LogStore
 from mooring.workflows.deployment import Deployment, Witness
 from mooring.workflows.transact import transact

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mooring.ledger.registry import Status
+from mooring.ledger.port import Call
+from mooring.ledger.registry import NO_WORD, Status
+from mooring.ledger.rules import decide
 from mooring.records.digest import Digest
 from mooring.records.predicates import Approval
 from mooring.records.statement import Statement
@@ -38,13 +40,14 @@ def approve(
     The ledger refuses (LedgerRefused): another role, one's own proposal, a second approval of one organisation, a
     version that collects no approvals.
     """
-    version = find(deployment.follow(), name)
+    state = deployment.follow()
+    version = find(state, name)
     asset, label = split(name)
     predicate = Approval(asset, label, deployment.now(), actor.organisation, decision, comment)
-    attested = None
     cost = 0
     if decision == "approve":
-        _precheck(deployment, actor, version.id)
+        call = Call("AssetRegistry", "approve", (version.id, NO_WORD), actor.name, "")
+        decide(state, call, deployment.keys.address(actor.name))  # refused here, it is never attested
     attested = attest(deployment, Statement(subject(name, version), predicate), actor.organisation)
     if decision == "approve":
         args = (version.id, attested.digest.value)

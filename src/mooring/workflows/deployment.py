@@ -20,7 +20,7 @@ __all__ = ["Actor", "Deployment", "Witness"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A member who acts: their chain account is the key `name`, their organisation signs with `<organisation>-attest`."""
+    """A member who acts: the key `name` is their chain account; `<organisation>-attest` signs for the organisation."""
 
     name: str
     organisation: str
@@ -45,7 +45,8 @@ class Deployment:
 
     `records` opens the log of attestations for writing, waiting for its lock; `read_log` opens a log by origin for
     reading. `follow` brings the view of the ledger up to date, persists it in the index, and returns it; `events` are
-    what it was folded from, in order. `notes` keeps the cosigned checkpoints that were anchored.
+    what it was folded from, in order, and `final` is the last block that is final by now. `notes` keeps the cosigned
+    checkpoints that were anchored.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Deployment:
     ledger: Ledger
     follow: Callable[[], RegistryState]
     events: Callable[[], Sequence[Event]]
+    final: Callable[[], int]
     blobs: BlobStore
     keys: KeyManagement
     secrets: SecretStore

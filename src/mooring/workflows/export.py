@@ -37,7 +37,7 @@ def export_version(
     if receipts:
         parts.append(_logged(deployment, state, deployment.receipts_origin, sorted(set(receipts))))
     anchors = [anchor for _, _, anchor in parts]
-    evidence = [deployment.ledger.prove(event) for event in (*_bundled(events), *anchors)]
+    evidence = [deployment.ledger.prove(event) for event in _final(deployment, (*_bundled(events), *anchors))]
     blocks = tuple(item for item in evidence if isinstance(item, BlockEvidence))
     return Bundle(
         MEDIA_TYPE,
@@ -46,7 +46,7 @@ def export_version(
         blocks=blocks,
         leaves=tuple(item for item in evidence if isinstance(item, LogEvidence)),
         observations=observe(deployment, blocks),
-        manifests=tuple(_manifests(deployment, family)),
+        manifests=(deployment.blobs.read_all(Digest("sha256", version.manifest)),),
         openings=tuple(openings),
     )
 
@@ -96,6 +96,19 @@ def _bundled(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if event.name in ("Proposed", "Approved", "StatusChanged")]
 
 
+def _final(deployment: Deployment, events: Iterable[Event]) -> list[Event]:
+    final = deployment.final()
+    found = list(events)
+    waiting = [event for event in found if event.block > final]
+    if waiting:
+        raise WorkflowError(
+            f"{waiting[0].name} stands in block {waiting[0].block}, and the ledger is final up to {final}",
+            code="not-final",
+            hint="wait for more blocks, then export again",
+        )
+    return found
+
+
 def _attestations(deployment: Deployment, family: Iterable[Version]) -> list[int]:
     digests = {str(Digest("sha256", version.manifest)) for version in family}
     rows = [row for digest in digests for row in deployment.index.attestations(digest=digest)]
@@ -140,8 +153,3 @@ def _anchored(deployment: Deployment, state: RegistryState, origin: str) -> tupl
         code="not-anchored",
         hint="run: mooring anchor",
     )
-
-
-def _manifests(deployment: Deployment, family: Iterable[Version]) -> Iterable[bytes]:
-    for version in family:
-        yield deployment.blobs.read_all(Digest("sha256", version.manifest))

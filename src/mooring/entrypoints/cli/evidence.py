@@ -1,0 +1,74 @@
+"""Commands for evidence: verify offline, export, anchor."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mooring.entrypoints.cli.context import context_of
+from mooring.errors import ConfigError
+from mooring.proofs.bundle import MAX_BUNDLE
+from mooring.proofs.report import Claim, Outcome, Report
+from mooring.proofs.trust import Trust
+from mooring.proofs.verify import verify_bytes
+
+__all__ = ["read_file", "verify"]
+
+_MARKS = {Outcome.PROVED: "proved    ", Outcome.NOT_PROVED: "NOT PROVED", Outcome.REFUTED: "REFUTED   "}
+_EXITS = {Outcome.PROVED: 0, Outcome.NOT_PROVED: 8, Outcome.REFUTED: 7}
+
+
+def verify(
+    ctx: typer.Context,
+    bundle: Annotated[Path, typer.Argument(help="The bundle to verify.", metavar="BUNDLE")],
+    trust: Annotated[Path, typer.Option(help="The trust root: all that is believed.", metavar="FILE")],
+    all_claims: Annotated[bool, typer.Option("--all", help="Show every receipt, not only their number.")] = False,
+) -> None:
+    """Verify a bundle offline: no network, no database, no trust but the trust root."""
+    context = context_of(ctx)
+    root = Trust.from_bytes(read_file(trust, 4 * 1024 * 1024))
+    report = verify_bytes(read_file(bundle, MAX_BUNDLE), root, now_s=int(time.time()))
+    context.output.result(report.to_json(), _lines(report, all_claims))
+    raise typer.Exit(_EXITS[report.outcome])
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Read a file of at most `limit` bytes; raises ConfigError naming it."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", code="file", hint="check the path") from error
+    if len(data) > limit:
+        raise ConfigError(f"{path} has more than {limit} bytes", code="file-size", hint="is it the right file?")
+    return data
+
+
+def _lines(report: Report, all_claims: bool) -> list[str]:
+    shown = [claim for claim in report.claims if all_claims or not _counted(claim)]
+    counted = [claim for claim in report.claims if claim not in shown]
+    lines = [line for claim in shown for line in _claim(claim)]
+    for name in ("receipt", "answer"):
+        number = sum(claim.name == name for claim in counted)
+        if number:
+            lines.append(f"{_MARKS[Outcome.PROVED]}  {name:<12} {number} {name}s (--all shows each)")
+    lines += [f"{'':10}  {'limit':<12} {limit}" for limit in report.limits]
+    return [*lines, "", f"outcome: {report.outcome}"]
+
+
+def _counted(claim: Claim) -> bool:
+    return claim.name in ("receipt", "answer") and claim.outcome is Outcome.PROVED
+
+
+def _claim(claim: Claim) -> list[str]:
+    lines = [f"{_MARKS[claim.outcome]}  {claim.name:<12} {claim.about}: {claim.says}"]
+    if claim.root:
+        lines.append(f"{'':25}from {claim.root}")
+    if claim.code:
+        lines.append(f"{'':25}reason: {claim.code}")
+    if claim.hint and claim.outcome is not Outcome.PROVED:
+        lines.append(f"{'':25}hint: {claim.hint}")
+    return lines + [f"{'':25}not proved: {limit}" for limit in claim.limits]

@@ -1,0 +1,145 @@
+"""Which ledger: by the scheme of its URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import msgspec
+
+from mooring.errors import ConfigError
+from mooring.ledger.embedded.lock import find_endpoint
+from mooring.ledger.embedded.node import EmbeddedNode
+from mooring.ledger.embedded.transport import LocalTransport
+from mooring.ledger.evm import EvmLedger, EvmSettings
+from mooring.ledger.founding import deploy
+from mooring.ledger.jsonrpc import HttpTransport, Transport
+from mooring.ledger.port import Ledger
+from mooring.ledger.registry import org_id
+from mooring.storage.atomic import replace, translating
+from mooring.storage.port import KeyManagement
+from mooring.wiring.config import ROLES, Config
+from mooring.wiring.home import Home
+
+__all__ = ["ANCHORER", "Contracts", "OpenLedger", "accounts", "found_ledger", "load_contracts", "open_ledger"]
+
+ANCHORER = "anchorer"
+"""The key whose account writes checkpoints on the ledger."""
+
+_ENDOWMENT = 10**24
+"""Wei that each of our accounts has in the genesis of an embedded chain: it has no other use there."""
+
+
+class Contracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the contracts stand, since which block, and what their creation cost in gas."""
+
+    contracts: dict[str, str]
+    start_block: int = 0
+    gas: dict[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLedger:
+    """A ledger in use; `node` is the embedded chain if this process holds it, `url` where another process serves it."""
+
+    ledger: Ledger
+    node: EmbeddedNode | None = None
+    url: str = ""
+
+
+def accounts(config: Config, keys: KeyManagement) -> Mapping[str, str]:
+    """Return every member's chain account: from the configuration, else from the key store."""
+    members = [member for organisation in config.organisations for member in organisation.members]
+    return {member.name: member.account or keys.address(member.name) for member in members}
+
+
+@contextmanager
+def open_ledger(home: Home, config: Config, keys: KeyManagement) -> Iterator[OpenLedger]:
+    """Open the ledger of a founded deployment."""
+    if urlsplit(config.ledger.url).scheme == "tlog":
+        raise ConfigError("tlog ledgers are not wired yet", code="config", hint="use embedded:///chain")
+    founded = load_contracts(home)
+    with _transport(home, config, keys) as (transport, node, url):
+        ledger = EvmLedger(transport, _settings(home, config, founded), keys)
+        try:
+            yield OpenLedger(ledger, node, url)
+        finally:
+            ledger.close()
+
+
+def found_ledger(home: Home, config: Config, keys: KeyManagement) -> Contracts:
+    """Deploy the contracts with the configured members, once, and write down where they stand."""
+    if home.contracts.exists():
+        return load_contracts(home)
+    members = [
+        (accounts(config, keys)[member.name], org_id(organisation.name), sum(ROLES[role] for role in member.roles))
+        for organisation in config.organisations
+        for member in organisation.members
+    ]
+    with _transport(home, config, keys) as (transport, _, _):
+        settings = _settings(home, config, Contracts({}))
+        made = deploy(transport, settings, keys, ANCHORER, config.deployment, members, config.threshold)
+    founded = Contracts(dict(made.contracts), made.start_block, dict(made.gas))
+    replace(home.contracts, msgspec.json.format(msgspec.json.encode(founded), indent=2) + b"\n", mode=0o644)
+    return founded
+
+
+def load_contracts(home: Home) -> Contracts:
+    """Read where the contracts stand; raises ConfigError `no-deployment` before they were deployed."""
+    with translating(f"read {home.contracts}"):
+        if not home.contracts.exists():
+            raise ConfigError(
+                f"the deployment in {home.path} is not founded", code="no-deployment", hint="run: mooring init"
+            )
+        data = home.contracts.read_bytes()
+    try:
+        return msgspec.json.decode(data, type=Contracts)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(
+            f"{home.contracts}: {error}", code="config", hint="restore it: it names the deployed contracts"
+        ) from error
+
+
+def _settings(home: Home, config: Config, founded: Contracts) -> EvmSettings:
+    embedded = urlsplit(config.ledger.url).scheme == "embedded"
+    return EvmSettings(
+        outbox=home.outbox,
+        contracts=founded.contracts,
+        chain_id=config.ledger.chain_id or None,
+        finality_depth=config.ledger.finality_depth,
+        operators=config.ledger.operators,
+        kind="embedded" if embedded else "evm",
+        start_block=founded.start_block,
+    )
+
+
+@contextmanager
+def _transport(home: Home, config: Config, keys: KeyManagement) -> Iterator[tuple[Transport, EmbeddedNode | None, str]]:
+    """Reach the chain: in this process, in the process that holds it, or at its URL."""
+    url = urlsplit(config.ledger.url)
+    with ExitStack() as stack:
+        if url.scheme in ("http", "https"):
+            yield _http(stack, config.ledger.url), None, config.ledger.url
+            return
+        if url.scheme != "embedded":
+            raise ConfigError(
+                f"ledger.url {config.ledger.url[:100]!r}", code="config", hint="expected embedded:, http(s): or tlog:"
+            )
+        folder = home.resolve(url.path.lstrip("/") if url.netloc == "" else url.netloc + url.path)
+        served = find_endpoint(folder)
+        if served is not None:
+            yield _http(stack, served), None, served
+            return
+        holders = (*accounts(config, keys).values(), keys.address(ANCHORER))
+        genesis = {bytes.fromhex(address[2:]): _ENDOWMENT for address in holders}
+        node = EmbeddedNode.open(folder, chain_id=config.ledger.chain_id, genesis_accounts=genesis)
+        stack.callback(node.close)
+        yield LocalTransport(node), node, ""
+
+
+def _http(stack: ExitStack, url: str) -> HttpTransport:
+    transport = HttpTransport([url])
+    stack.callback(transport.close)
+    return transport

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 from mooring.proofs.merkle import HASH_SIZE, fold, node_hash, root_of
-from mooring.proofs.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, parse_hash_tile
+from mooring.proofs.tiles import TILE_HEIGHT, TILE_WIDTH, Tile
 
 __all__ = ["Edge", "expand", "node_in"]
 
@@ -54,7 +54,7 @@ class Edge:
 
     @classmethod
     def load(cls, size: int, read: Callable[[Tile], bytes]) -> Edge:
-        """The edge of a published tree, from the one partial tile of each row; ProofError for one cut short."""
+        """The edge of a published tree, from the one partial tile of each row."""
         edge = cls()
         edge.size = size
         edge._growing = []
@@ -65,8 +65,7 @@ class Edge:
             if width == 0:
                 return edge
             if width % TILE_WIDTH:
-                tile = Tile(level, growing.index, width % TILE_WIDTH)
-                growing.extend(b"".join(parse_hash_tile(read(tile), tile)))
+                growing.extend(read(Tile(level, growing.index, width % TILE_WIDTH)))
         raise AssertionError("rows end")
 
     def extend(self, leaves: bytes) -> None:

@@ -31,10 +31,10 @@ from mooring.storage.atomic import sync_directory, translating
 from mooring.storage.frames import MAX_BODY
 from mooring.storage.leafindex import LeafIndex
 from mooring.storage.log import ScrubReport, Signer
+from mooring.storage.logtree import CACHED_TILES, Tree
 from mooring.storage.scrub import Scrub
 from mooring.storage.segments import SEGMENT, Segments
 from mooring.storage.tilefiles import TileFiles
-from mooring.storage.tree import CACHED_TILES, Tree
 from mooring.storage.writerlock import WriterLock
 
 __all__ = ["FileLog"]
@@ -145,7 +145,7 @@ class FileLog:
             self._check_open()
             if self._index is None:
                 self._index = LeafIndex()
-            self._index.extend(self._tree.leaves, self._size)
+            self._index.extend(lambda start, stop: self._tree.leaves(start, stop, checked=False), self._size)
             return self._index.find(leaf, lambda index: self._tree.node(0, index))
 
     def root(self, size: int) -> bytes:

@@ -19,6 +19,7 @@ from mooring.storage.atomic import replace, sync_directory, translating, write_a
 __all__ = ["TileFiles"]
 
 _BATCH = 512
+_REBUILD = "restore it from a copy, or open the log with rebuild to make the tiles again from its segments"
 
 
 class TileFiles:
@@ -29,7 +30,10 @@ class TileFiles:
         self._staging = staging
 
     def read(self, tile: Tile) -> bytes:
-        """The contents of a tile; a partial one that was removed is cut from the full one. NotFoundError `tile`."""
+        """The contents of a tile; a partial one that was removed is cut from the full one.
+
+        NotFoundError `tile`; CorruptError `tile` for a hash tile of the wrong length.
+        """
         data = self._read(tile)
         if data is None and tile.partial:
             full = self._read(Tile(tile.level, tile.index))
@@ -38,8 +42,10 @@ class TileFiles:
             raise NotFoundError(
                 f"{tile.path} is missing in {self._folder}",
                 code="tile",
-                hint="restore it from a copy, or open the log with rebuild to make the tiles again from its segments",
+                hint=_REBUILD,
             )
+        if tile.level != ENTRIES and len(data) != tile.width * HASH_SIZE:
+            raise CorruptError(f"{tile.path} has {len(data)} bytes", code="tile", hint=_REBUILD)
         return data
 
     def write(self, tiles: Iterable[tuple[Tile, bytes]]) -> None:
@@ -119,7 +125,7 @@ def cut(full: bytes, tile: Tile) -> bytes:
         raise CorruptError(
             f"{Tile(ENTRIES, tile.index).path} ends before entry {tile.index * TILE_WIDTH + tile.width}",
             code="bundle",
-            hint="restore it from a copy",
+            hint=_REBUILD,
         )
     return full[:at]
 

@@ -72,6 +72,22 @@ def test_the_lock_file_names_no_registry() -> None:
     assert "://" not in lock.replace("https://github.com/sponsors", "")
 
 
+def test_the_lock_file_knows_every_platform_so_that_npm_ci_accepts_it() -> None:
+    packages = json.loads((CONTRACTS / "package-lock.json").read_text())["packages"]
+    wanted = packages["node_modules/@foundry-rs/anvil"]["optionalDependencies"]
+    assert wanted
+    for name, version in wanted.items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+        assert packages[f"node_modules/{name}"]["optional"] is True
+
+
+def test_what_the_lock_file_installs_here_is_pinned_by_hash() -> None:
+    packages = json.loads((CONTRACTS / "package-lock.json").read_text())["packages"]
+    unpinned = {name for name, entry in packages.items() if name and "integrity" not in entry}
+    assert all(name.startswith("node_modules/@foundry-rs/anvil-") for name in unpinned)
+    assert "node_modules/@foundry-rs/anvil-linux-amd64" not in unpinned
+
+
 def test_the_errors_in_the_readme_are_those_of_the_contracts() -> None:
     text = (CONTRACTS / "README.md").read_text()
     table = text[text.index("## Errors") :]

@@ -12,7 +12,7 @@ from mooring.proofs.chainproof import verify_receipt
 from mooring.proofs.events import decode_event
 from mooring.proofs.header import Header
 from mooring.proofs.keys import checksum_address
-from mooring.proofs.leaves import read_leaf
+from mooring.proofs.leaves import verify_leaf
 from mooring.proofs.quorum import require_quorum
 from mooring.proofs.trust import Trust
 from mooring.records.instant import format_time
@@ -34,11 +34,14 @@ def blocks(case: Case) -> None:
 
 
 def leaves(case: Case) -> None:
-    """Entries of a log ledger: what it recorded, by its own key and witnesses; it stops nobody."""
+    """What a log that serves as the ledger recorded, by its own key and its witnesses; it stops nobody."""
     for evidence in case.bundle.leaves:
         with case.refuting("event", f"{evidence.origin}#{evidence.index}", "the ledger recorded it"):
-            name, args, time = read_leaf(evidence, case.trust, case.now_s)
-            case.events.append(Happened(name, dict(args), evidence.index, (evidence.index, 0, 0), time))
+            leaf = verify_leaf(evidence, case.trust, case.now_s)
+            for place, (name, args) in enumerate(leaf.events):
+                order = (evidence.index, 0, place)
+                case.events.append(Happened(name, dict(args), evidence.index, order, leaf.time))
+    case.events.sort(key=lambda event: event.order)
 
 
 def _observations(case: Case) -> dict[bytes, set[str]]:

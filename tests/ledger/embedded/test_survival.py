@@ -87,7 +87,7 @@ def _survives(rounds: int, folder: Path, open_chain: Callable[..., Any]) -> None
 
 
 def test_nothing_acknowledged_is_lost_when_the_process_is_killed(folder: Path, open_chain: Callable[..., Any]) -> None:
-    _survives(3, folder, open_chain)
+    _survives(2, folder, open_chain)
 
 
 @pytest.mark.slow

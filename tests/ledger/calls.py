@@ -11,7 +11,7 @@ from mooring.ledger.port import Query, Value
 from mooring.ledger.registry import NO_WORD, NOBODY, Role, asset_id, org_id, origin_id, version_id
 from mooring.proofs.merkle import EMPTY_ROOT
 
-__all__ = ["ACCOUNTS", "Move", "members", "moves", "questions"]
+__all__ = ["ACCOUNTS", "OPENING", "Move", "members", "moves", "questions"]
 
 Move = tuple[str, str, tuple[Value, ...], str]
 """Contract, method, arguments, sender."""
@@ -26,13 +26,22 @@ _KEYS = (b"\x11" * 32, b"\x22" * 32, NO_WORD)
 _ORIGINS = ("log.example/records", "log.example/receipts", "")
 _TIMES = (0, 5, 10, 2**64 - 1)
 
-words = st.sampled_from((NO_WORD, b"\x01" * 32, b"\x02" * 32))
-assets = st.sampled_from(_ASSETS)
-versions = st.sampled_from(_VERSIONS)
+words = st.sampled_from((b"\x01" * 32, b"\x02" * 32, b"\x01" * 32, NO_WORD))
+assets = st.sampled_from(5 * _ASSETS[:1] + _ASSETS)
+versions = st.sampled_from(8 * _VERSIONS[:1] + 2 * _VERSIONS)
 keys = st.sampled_from(_KEYS)
 times = st.sampled_from(_TIMES)
 roots = st.sampled_from((NO_WORD, EMPTY_ROOT, b"\x03" * 32, b"\x04" * 32))
 sizes = st.sampled_from((0, 1, 2, 3, 2**64 - 1))
+
+
+OPENING: tuple[Move, ...] = (
+    ("AssetRegistry", "createAsset", (2, "model", NOBODY, 0), "a0"),
+    ("AssetRegistry", "propose", (_ASSETS[0], "1", b"\x01" * 32, b"\x01" * 32, ()), "a1"),
+    ("AssetRegistry", "propose", (_ASSETS[0], "2", b"\x01" * 32, b"\x01" * 32, (_VERSIONS[0],)), "a0"),
+    ("CheckpointAnchor", "open", (_ORIGINS[0], 1, b"\x03" * 32), "a0"),
+)
+"""What happens first, so that random calls have something to be about."""
 
 
 def members(accounts: Accounts) -> list[tuple[str, bytes, int]]:
@@ -49,6 +58,7 @@ def members(accounts: Accounts) -> list[tuple[str, bytes, int]]:
 
 def moves(accounts: Accounts, ballots: Callable[[], Sequence[bytes]]) -> st.SearchStrategy[Move]:
     """Draw one call; `ballots` names the ballots that exist when it is drawn."""
+    senders = st.sampled_from(("c0", "a0", "b0", "c0", "a0", "b0", *ACCOUNTS))
     people = st.sampled_from([accounts.address(name) for name in ACCOUNTS])
     anyone = st.one_of(people, st.just(NOBODY))
     logs = st.sampled_from([origin_id(accounts.address(w), o) for w in ("a0", "b0") for o in _ORIGINS[:2]] + [NO_WORD])
@@ -93,7 +103,7 @@ def moves(accounts: Accounts, ballots: Callable[[], Sequence[bytes]]) -> st.Sear
 
     def of(row: tuple[str, str, tuple[st.SearchStrategy[Value], ...]]) -> st.SearchStrategy[Move]:
         contract, method, args = row
-        return st.tuples(st.just(contract), st.just(method), st.tuples(*args), st.sampled_from(ACCOUNTS))
+        return st.tuples(st.just(contract), st.just(method), st.tuples(*args), senders)
 
     return st.sampled_from(table).flatmap(of)
 

@@ -33,6 +33,12 @@ class RegistryHistory:
         """The events that are not final yet, oldest first."""
         return tuple(self._recent)
 
+    def copy(self) -> RegistryHistory:
+        """Return a history that moves on independently of this one."""
+        twin = RegistryHistory((), self.final_block)
+        twin.final, twin.tip, twin._recent = self.final, self.tip, self._recent
+        return twin
+
     def apply(self, step: Step) -> None:
         """Take one step; raises LedgerLied `finality-broken`, or what `RegistryState.apply` raises: then unchanged."""
         kept, tip = self._recent, self.tip

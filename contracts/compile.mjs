@@ -13,8 +13,7 @@ const room = join(here, "..", "src", "mooring", "ledger", "contracts");
 const shipped = ["AssetRegistry", "CheckpointAnchor"];
 const settings = {
   evmVersion: "cancun",
-  optimizer: { enabled: true, runs: 10000 },
-  viaIR: true,
+  optimizer: { enabled: true, runs: 200 },
   outputSelection: { "*": { "*": ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
 };
 

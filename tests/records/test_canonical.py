@@ -6,6 +6,8 @@ import enum
 import json
 import math
 import struct
+import subprocess
+import sys
 from collections import UserDict
 from types import MappingProxyType
 
@@ -235,10 +237,33 @@ def test_a_level_more_than_sixty_four_is_neither_written_nor_read(depth: int, in
         decode(json.dumps(nested(depth, innermost)).encode())
 
 
-@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-def test_nesting_that_would_exhaust_the_stack_is_refused(opening: bytes, refuses) -> None:
+@pytest.mark.parametrize(
+    "data", [b"[" + b"[]," * 99 + b"{}]", b'["' + b"[{" * 99 + b'"]', b'["\\"' + b"[" * 99 + b'"]']
+)
+def test_brackets_side_by_side_or_inside_text_are_no_nesting(data: bytes) -> None:
+    assert decode(data) == json.loads(data)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "data",
+    [b"[" * 1_000_000, b'{"a":' * 1_000_000, b"[" * 65 + b'"' + b'\\"' * 1_000_000, b'["\\"' + b'",[' * 1_000_000],
+    ids=["arrays", "objects", "text without end", "text and arrays"],
+)
+def test_nesting_that_would_exhaust_the_stack_is_refused_quickly(data: bytes, refuses) -> None:
     with refuses("json"):
-        decode(opening * 100_000)
+        decode(data)
+
+
+def test_nesting_is_refused_before_the_parser_recurses_whatever_the_recursion_limit() -> None:
+    code = (
+        "import sys; from mooring.errors import RecordError; from mooring.records.canonical import decode\n"
+        "sys.setrecursionlimit(10**7)\n"
+        "try: decode(b'[' * 10**6)\n"
+        "except RecordError as error: print(error.code)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "json\n"
 
 
 def test_a_value_that_contains_itself_is_refused(refuses) -> None:

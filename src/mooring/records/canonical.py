@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import TypeAlias
 
 from mooring.errors import RecordError
@@ -20,6 +22,10 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 _SAFE_INTEGER = 2**53 - 1
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_DEPTH = 64
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # to its end, or to the end of everything: never twice
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # as signed bytes: one level down, one level up
+_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def encode(value: Json) -> bytes:
@@ -45,6 +51,7 @@ def decode(data: bytes, *, limit: int = _MAX_BYTES) -> Json:
     """
     if len(data) > limit:
         raise _malformed(f"{len(data)} bytes are more than the {limit} allowed")
+    _check_depth(data)
     try:
         text = data.decode()
         value: Json = json.loads(
@@ -52,20 +59,18 @@ def decode(data: bytes, *, limit: int = _MAX_BYTES) -> Json:
         )
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise _malformed(str(error)) from error
-    _check_depth(value)
     if "\\u" in text:  # only an escape can carry a lone surrogate past UTF-8
         _check_text(value)
     return value
 
 
-def _check_depth(value: Json) -> None:
-    level: list[Json] = [value]
-    for _ in range(_MAX_DEPTH + 1):
-        containers = [item for item in level if isinstance(item, list | dict)]
-        if not containers:
-            return
-        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
-    raise _malformed(f"nesting deeper than {_MAX_DEPTH}")
+def _check_depth(data: bytes) -> None:
+    # Before parsing: the parser recurses, and where a library has raised the recursion limit it would end the process.
+    if data.count(b"[") + data.count(b"{") <= _MAX_DEPTH:
+        return
+    steps = _STRING.sub(b"", data).translate(_STEPS, _NO_BRACKET)
+    if max(accumulate(memoryview(steps).cast("b")), default=0) > _MAX_DEPTH:
+        raise _malformed(f"nesting deeper than {_MAX_DEPTH}")
 
 
 def _check_text(value: Json) -> None:
@@ -79,7 +84,7 @@ def _write(value: Json, parts: list[str], depth: int) -> None:
     if value is None or isinstance(value, bool):
         parts.append({None: "null", True: "true", False: "false"}[value])
     elif isinstance(value, str):
-        parts.append(json.dumps(value, ensure_ascii=False))
+        parts.append(_quote(value))
     elif isinstance(value, int):
         if abs(value) > _SAFE_INTEGER:
             raise _refuse(f"an integer of {value.bit_length()} bits, beyond 2^53 - 1: write it as a string")
@@ -113,7 +118,7 @@ def _write_object(value: Mapping[str, Json], parts: list[str], depth: int) -> No
     parts.append("{")
     # RFC 8785 §3.2.3 orders keys by UTF-16 code units.
     for position, key in enumerate(sorted(value, key=lambda k: k.encode("utf-16-be", "surrogatepass"))):
-        parts.append(("," if position else "") + json.dumps(key, ensure_ascii=False) + ":")
+        parts.append(("," if position else "") + _quote(key) + ":")
         _write(value[key], parts, depth + 1)
     parts.append("}")
 

@@ -1,143 +1,187 @@
-"""The hashes of a log's tree: its right edge in memory, the rest in published tiles, the tiles used last in a cache."""
+"""An artifact on disk: one file, or a folder of files, walked so that nothing can lead out of it."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from threading import Lock
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from mooring.errors import CorruptError, NotFoundError
-from mooring.proofs.merkle import HASH_SIZE, consistency_path, inclusion_path, node_hash, root_of
-from mooring.proofs.tiles import TILE_HEIGHT, TILE_WIDTH, Tile
-from mooring.storage.edge import Edge, expand, node_in
-from mooring.storage.tilefiles import TileFiles
+from mooring.errors import NotFoundError, RecordError, StorageError
+from mooring.records.manifest import check_name
+from mooring.storage.atomic import storage_error, translating
 
-__all__ = ["CACHED_TILES", "Tree"]
+__all__ = ["OpenFile", "Tree"]
 
-CACHED_TILES = 4096
-"""16 kB each: enough to hold every tile of a log of 10**6 entries."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: should a file be swapped for a FIFO, opening it must not wait for a writer.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MAX_DEPTH = 100
+_Stamp = tuple[int, int, int, int]
 
 
 class Tree:
-    """Hashes, roots and proofs of one log; one thread may extend it while others read.
+    """The files of an artifact by name; use it in a `with` block.
 
-    A tile read from a file is checked against the node above it, up to the edge, whose root the checkpoint holds.
+    Symbolic links inside are refused, wherever they point; `path` itself may be one. Every file is opened from the
+    folder's own handle, a path part at a time, so that swapping a part for a link meanwhile leads nowhere.
     """
 
-    def __init__(self, files: TileFiles, cached: int = CACHED_TILES) -> None:
-        self._files = files
-        self._lock = Lock()
-        self._edge = Edge()
-        self._cache: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-        self._cached = cached
+    def __init__(self, path: Path) -> None:
+        """Open the artifact; raises NotFoundError `artifact-not-found`, StorageError `artifact-kind`."""
+        self.path = path
+        try:
+            kind = path.stat().st_mode
+        except FileNotFoundError:
+            raise NotFoundError(
+                f"there is no artifact at {path}", code="artifact-not-found", hint="name a file or a folder of files"
+            ) from None
+        except OSError as error:
+            raise storage_error(error, f"open {path}") from error
+        if not stat.S_ISDIR(kind) and not stat.S_ISREG(kind):
+            raise _special(path, "the artifact")
+        with translating(f"open {path}"):
+            real = path.resolve(strict=True) if path.is_symlink() else path
+            self._only = None if stat.S_ISDIR(kind) else real.name
+            self._root = os.open(real.parent if self._only else real, _FOLDER)
+
+    def __enter__(self) -> Tree:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._root)
 
     @property
-    def size(self) -> int:
-        """The number of leaves."""
-        return self._edge.size
+    def is_file(self) -> bool:
+        """Whether the artifact is one file and no folder."""
+        return self._only is not None
 
-    def load(self, size: int, root: bytes) -> None:
-        """Start from the published tiles of a tree of this size and root; CorruptError `tile` if they differ."""
-        edge = Edge.load(size, self._files.read)
-        if edge.root() != root:
-            raise CorruptError(
-                f"the partial tiles at size {size} do not have the root of the checkpoint", code="tile", hint=_REBUILD
+    def files(self) -> tuple[tuple[str, int], ...]:
+        """Return names and sizes in no order; raises StorageError for a link, device, FIFO, socket or unusable name."""
+        if self._only is not None:
+            _check(self.path, self._only)
+            with translating(f"look at {self.path}"):
+                return ((self._only, os.stat(self._only, dir_fd=self._root, follow_symlinks=False).st_size),)
+        return tuple(self._walk(self._root, "", 0))
+
+    @contextmanager
+    def open(self, name: str, size: int) -> Iterator[OpenFile]:
+        """Open a file that `files` named; on leaving, refuse with `artifact-changing` if it changed meanwhile."""
+        try:
+            fd = self._open(name)
+        except FileNotFoundError:
+            raise self.changing(name) from None
+        except OSError as error:
+            raise storage_error(error, f"read {self.path / name if not self._only else self.path}") from error
+        try:
+            file = OpenFile(fd, self, name)
+            if not stat.S_ISREG(os.fstat(fd).st_mode) or file.size != size:
+                raise self.changing(name)
+            with translating(f"read {name} of {self.path}"):
+                yield file
+                file.check()
+        finally:
+            os.close(fd)
+
+    def changing(self, name: str) -> StorageError:
+        """Return the error for a file that somebody writes to."""
+        return StorageError(
+            f"{name} of {self.path} changed while it was read",
+            code="artifact-changing",
+            hint="wait until nothing writes to the artifact, then run this again",
+        )
+
+    def stamp(self, name: str) -> _Stamp | None:
+        """Return the stamp of what has that name now, None if nothing has."""
+        try:
+            return _stamp(os.stat(name, dir_fd=self._root, follow_symlinks=False))
+        except OSError:
+            return None
+
+    def _open(self, name: str) -> int:
+        *folders, last = name.split("/")
+        folder = self._root
+        try:
+            for part in folders:
+                inner = os.open(part, _FOLDER, dir_fd=folder)
+                if folder != self._root:
+                    os.close(folder)
+                folder = inner
+            return os.open(last, _FILE, dir_fd=folder)
+        finally:
+            if folder != self._root:
+                os.close(folder)
+
+    def _walk(self, folder: int, prefix: str, depth: int) -> Iterator[tuple[str, int]]:
+        if depth > _MAX_DEPTH:
+            raise StorageError(
+                f"{self.path} nests folders deeper than {_MAX_DEPTH}", code="artifact-depth", hint="flatten it"
             )
-        with self._lock:
-            self._edge = edge
+        with translating(f"list {self.path / prefix}"), os.scandir(folder) as entries:
+            for entry in entries:
+                name = prefix + entry.name
+                _check(self.path, name)
+                found = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(found.st_mode):
+                    yield name, found.st_size
+                elif stat.S_ISDIR(found.st_mode):
+                    with self._folder(folder, entry.name) as inner:
+                        yield from self._walk(inner, name + "/", depth + 1)
+                else:
+                    raise _link(self.path, name) if stat.S_ISLNK(found.st_mode) else _special(self.path, name)
 
-    def extend(self, leaves: bytes) -> None:
-        """Append leaf hashes, one behind the other."""
-        with self._lock:
-            self._edge.extend(leaves)
-
-    def settle(self, size: int) -> None:
-        """Let go of tiles that are now published."""
-        with self._lock:
-            self._cache.update(self._edge.settle(size))
-            self._trim()
-
-    def contents(self, tile: Tile) -> bytes:
-        """The hashes of a hash tile, at its width."""
-        row = self._held(tile)
-        return self._expanded(tile.level, tile.index)[: tile.width * HASH_SIZE] if row is None else row
-
-    def node(self, level: int, index: int) -> bytes:
-        """The hash of a complete node."""
-        with self._lock:
-            found = self._edge.node(level, index)
-        if found is not None:
-            return found
-        row, height = divmod(level, TILE_HEIGHT)
-        number = index >> (TILE_HEIGHT - height)
-        return node_in(self._expanded(row, number), height, index - (number << (TILE_HEIGHT - height)))
-
-    def leaves(self, start: int, stop: int, *, checked: bool = True) -> bytes:
-        """The leaf hashes from `start` up to `stop`, one behind the other; `checked` against the node above them."""
-        parts = []
-        for number in range(start // TILE_WIDTH, -(-stop // TILE_WIDTH)):
-            begin = number * TILE_WIDTH
-            tile = Tile(0, number, min(TILE_WIDTH, stop - begin))
-            row = self._held(tile)
-            if row is None:  # read past the cache, which a walk over the whole log would only empty
-                row = self._read(tile.level, tile.index) if checked else self._files.read(tile)
-                row = row[: tile.width * HASH_SIZE]
-            parts.append(row[max(start - begin, 0) * HASH_SIZE :])
-        return b"".join(parts)
-
-    def root(self, size: int) -> bytes:
-        """The root of the first `size` leaves."""
-        self._check(size)
-        return root_of(size, self.node)
-
-    def inclusion(self, index: int, size: int) -> list[bytes]:
-        """The inclusion proof of leaf `index` in the tree of the first `size` leaves."""
-        self._check(size)
-        return inclusion_path(index, size, self.node)
-
-    def consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        """The consistency proof between two sizes."""
-        self._check(new_size)
-        return consistency_path(old_size, new_size, self.node)
-
-    def _check(self, size: int) -> None:
-        if not 0 <= size <= self.size:
-            raise NotFoundError(
-                f"the log has {self.size} entries, not {size}",
-                code="log-size",
-                hint="ask for a size up to the log's own",
-            )
-
-    def _held(self, tile: Tile) -> bytes | None:
-        """The hashes of a tile if they are in memory."""
-        with self._lock:
-            expanded = self._cache.get((tile.level, tile.index))
-            return self._edge.contents(tile) if expanded is None else expanded[: tile.width * HASH_SIZE]
-
-    def _expanded(self, row: int, number: int) -> bytes:
-        with self._lock:
-            expanded = self._cache.get((row, number))
-            if expanded is not None:
-                self._cache.move_to_end((row, number))
-                return expanded
-        expanded = self._read(row, number)
-        with self._lock:
-            self._cache[row, number] = expanded
-            self._trim()
-        return expanded
-
-    def _read(self, row: int, number: int) -> bytes:
-        tile = Tile(row, number)
-        expanded = expand(self._files.read(tile))
-        if node_hash(expanded[-2 * HASH_SIZE : -HASH_SIZE], expanded[-HASH_SIZE:]) == self._parent(tile):
-            return expanded
-        raise CorruptError(f"{tile.path} does not hash to the node above it", code="tile", hint=_REBUILD)
-
-    def _parent(self, tile: Tile) -> bytes:
-        return self.node(TILE_HEIGHT * (tile.level + 1), tile.index)
-
-    def _trim(self) -> None:
-        while len(self._cache) > self._cached:
-            self._cache.popitem(last=False)
+    @contextmanager
+    def _folder(self, parent: int, name: str) -> Iterator[int]:
+        fd = os.open(name, _FOLDER, dir_fd=parent)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
 
-_REBUILD = "restore the tiles from a copy, or open the log with rebuild to make them again from its segments"
+class OpenFile:
+    """A regular file of the artifact, open for reading."""
+
+    def __init__(self, fd: int, tree: Tree, name: str) -> None:
+        """Remember the file's stamp, to notice a change."""
+        self.fd = fd
+        self._tree = tree
+        self._name = name
+        found = os.fstat(fd)
+        self.size = found.st_size
+        self._stamp = _stamp(found)
+
+    def check(self) -> None:
+        """Raise StorageError `artifact-changing` if the file, or what has its name, is not what was opened."""
+        if not self._stamp == _stamp(os.fstat(self.fd)) == self._tree.stamp(self._name):
+            raise self._tree.changing(self._name)
+
+    def changing(self) -> StorageError:
+        """Return the error for a file that somebody writes to."""
+        return self._tree.changing(self._name)
+
+
+def _stamp(found: os.stat_result) -> _Stamp:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _check(path: Path, name: str) -> None:
+    try:
+        check_name(name)
+    except RecordError as error:
+        raise StorageError(f"in {path}: {error.message}", code="artifact-name", hint=error.hint) from error
+
+
+def _link(path: Path, name: str) -> StorageError:
+    return StorageError(
+        f"{name!r} of {path} is a symbolic link",
+        code="artifact-link",
+        hint="put the file itself there: a link may lead out of the artifact, or elsewhere tomorrow",
+    )
+
+
+def _special(path: Path, name: str) -> StorageError:
+    return StorageError(
+        f"{name!r} of {path} is neither a file nor a folder", code="artifact-kind", hint="remove it: it has no bytes"
+    )

@@ -382,6 +382,10 @@ EXCEPTIONS = {
     "pathspec": "MPL-2.0, in tools only: we ship none of its files and change none",
     "scipy": "BSD; its wheel carries libgfortran, GPL-3.0 with the GCC Runtime Library Exception made for just that",
 }
+NPM_UNPINNED = {
+    f"node_modules/@foundry-rs/anvil-{platform}": "anvil for a platform that CI does not have: npm skips it there"
+    for platform in ("darwin-amd64", "darwin-arm64", "linux-arm64", "win32-amd64")
+}
 NPM_EXCEPTIONS = {
     "node_modules/memorystream": "MIT, declared in the old form `licenses`, which the lock file leaves out"
 }
@@ -427,7 +431,9 @@ def test_every_npm_package_is_permissively_licensed_and_pinned_by_hash() -> None
     for name, facts in packages.items():
         if name:
             assert is_permissive(facts.get("license", "")) or name in NPM_EXCEPTIONS, name
-            assert facts["integrity"].startswith("sha512-"), name
+            assert facts.get("integrity", "").startswith("sha512-") or (name in NPM_UNPINNED and facts["optional"]), (
+                name
+            )
 
 
 DOCUMENT = ROOT / "docs/dependencies.md"

@@ -51,7 +51,14 @@ class Engine:
         self.batchable = self._try_out()
 
     def arrays(self, requests: Sequence[Infer]) -> list[Array]:
-        """Return one array per input with the rows of all requests, which must agree in every other dimension."""
+        """Return one array per input with the rows of all requests, which must agree in every other dimension.
+
+        A number beyond the range of a float type becomes an infinity: see `finite`.
+        """
+        with np.errstate(over="ignore"):
+            return self._arrays(requests)
+
+    def _arrays(self, requests: Sequence[Infer]) -> list[Array]:
         first = requests[0]
         if len(requests) == 1:
             return [

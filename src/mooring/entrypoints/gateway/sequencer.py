@@ -64,7 +64,7 @@ class Sequencer:
         self._reopen = reopen
         self._pending: list[Draft] = []
         self._committing: list[Draft] = []
-        self._doubtful = False
+        self._suspect = False
         self._refused = 0
         self._since = ""
         self._tried = 0.0
@@ -127,9 +127,9 @@ class Sequencer:
             self._loop.call_soon_threadsafe(self._finish, drafts, entries, problem, took)
 
     def _append(self, drafts: Sequence[Draft], moment: str) -> list[bytes]:
-        if self._doubtful and self._reopen is not None:
+        if self._suspect and self._reopen is not None:
             self._log = self._reopen()
-        self._doubtful = False
+        self._suspect = False
         start, origin = self._log.size, self._log.origin
         entries = [draft.line(index, moment, origin) for index, draft in enumerate(drafts, start)]
         if self._log.append(entries).start != start:
@@ -155,7 +155,7 @@ class Sequencer:
             draft.logged(entry, now)
 
     def _break(self, drafts: Sequence[Draft], error: Exception) -> None:
-        self._doubtful = not isinstance(error, MooringError) or not error.definite or self._doubtful
+        self._suspect = True
         self._tried = perf_counter()
         if self.broken is None:
             self._since = time_text(self._now_ns())

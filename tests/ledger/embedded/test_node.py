@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mooring.errors import BusyError, ConfigError, CorruptError, LedgerError, LedgerRefused, StorageError
+from mooring.ledger.embedded import block
 from mooring.ledger.embedded.genesis import GAS_TARGET
 
 TARGET = "0x" + "42" * 20
@@ -83,6 +84,25 @@ def test_a_replacement_survives_a_restart_and_the_replaced_does_not(chain: Any, 
     again = open_chain()
     assert again.node.pooled(old) is None
     assert again.node.pooled(new) is not None
+
+
+def test_a_replacement_that_comes_while_its_rival_is_being_included_is_dropped(
+    chain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, late = block.build, []
+
+    def build_and_replace(*arguments: Any) -> Any:
+        draft = build(*arguments)
+        if not late:
+            late.append(chain.send(nonce=0, to=TARGET, maxFeePerGas=1, maxPriorityFeePerGas=1))
+        return draft
+
+    monkeypatch.setattr(block, "build", build_and_replace)
+    chain.mined(chain.send(nonce=0, to=TARGET))
+    assert chain.node.pooled(late[0]) is None
+    assert chain.node.history.find(late[0]) is None
+    assert chain.node.database.rows("SELECT * FROM pending") == []
+    chain.mined(chain.send(nonce=1, to=TARGET))
 
 
 def test_a_transaction_that_became_invalid_is_dropped_and_the_others_are_mined(chain: Any) -> None:

@@ -26,7 +26,7 @@ def _filled(*transactions: Transaction) -> Pool:
 
 
 def _drain(pool: Pool, nonces: dict[bytes, int] | None = None) -> list[Transaction]:
-    queue = pool.queue(lambda sender: (nonces or {}).get(sender, 0))
+    queue = pool.queue(lambda sender: (nonces or {}).get(sender, 0), 100)
     taken = []
     while queue:
         taken.append(queue.head)
@@ -49,7 +49,7 @@ def test_nothing_after_a_gap_is_offered() -> None:
 
 def test_a_sender_that_is_passed_over_holds_nobody_else_up() -> None:
     pool = _filled(_transaction(1, 0), _transaction(1, 1), _transaction(2, 0))
-    queue = pool.queue(lambda _: 0)
+    queue = pool.queue(lambda _: 0, 100)
     queue.passed_over()
     assert queue.head.sender == bytes([2]) * 20
     queue.included()
@@ -57,7 +57,7 @@ def test_a_sender_that_is_passed_over_holds_nobody_else_up() -> None:
 
 
 def test_a_copied_queue_starts_again() -> None:
-    queue = _filled(_transaction(1, 0), _transaction(1, 1)).queue(lambda _: 0)
+    queue = _filled(_transaction(1, 0), _transaction(1, 1)).queue(lambda _: 0, 100)
     copy = queue.copy()
     copy.included()
     copy.included()
@@ -93,7 +93,7 @@ def test_hashes_and_senders_stay_in_step(entries: list[tuple[int, int]]) -> None
         pool.remove(pooled.transaction.hash)
         pool.remove(pooled.transaction.hash)
     assert len(pool) == 0
-    assert not pool.queue(lambda _: 0)
+    assert not pool.queue(lambda _: 0, 100)
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,19 @@ def test_a_full_pool_refuses_newcomers_and_still_takes_replacements(monkeypatch:
     assert pool.rival(_transaction(1, 1, fee=5)) is not None
 
 
-def test_only_nonces_below_the_next_are_outdated() -> None:
-    pool = _filled(*(_transaction(1, nonce) for nonce in range(4)))
-    assert pool.outdated(bytes([1]) * 20, 2) == [_transaction(1, nonce).hash for nonce in range(2)]
-    assert pool.outdated(bytes([2]) * 20, 2) == []
+def test_a_transaction_that_came_too_late_to_replace_an_included_one_is_named() -> None:
+    pool = _filled(_transaction(1, 0, salt=1), _transaction(1, 1), _transaction(2, 0))
+    included = [_transaction(1, 0), _transaction(2, 0), _transaction(3, 0)]
+    assert pool.rivals_of(included) == [_transaction(1, 0, salt=1).hash, _transaction(2, 0).hash]
+
+
+def test_no_more_of_one_sender_is_offered_than_asked_for() -> None:
+    pool = _filled(*(_transaction(1, nonce) for nonce in range(5)))
+    queue = pool.queue(lambda _: 1, 2)
+    queue.included()
+    assert queue.head.nonce == 2
+    queue.included()
+    assert not queue
 
 
 def test_a_hash_that_is_not_pooled_is_not_found() -> None:

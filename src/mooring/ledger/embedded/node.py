@@ -260,7 +260,7 @@ class EmbeddedNode:
     def _advance(self) -> None:
         """Make one block of what can be included now, if anything can."""
         with self._changed:
-            queue = self._pool.queue(self._accounts.get_nonce)
+            queue = self._pool.queue(self._accounts.get_nonce, block.MAX_TRANSACTIONS)
             if not queue:
                 self._work = False
                 return
@@ -271,10 +271,7 @@ class EmbeddedNode:
 
     def _keep(self, draft: block.Draft) -> None:
         """Write a block, its logs, and what it takes from the pool in one commit; then make it the head."""
-        gone = [transaction.hash for transaction in draft.included]
-        gone += draft.refused
-        for sender, nonce in {entry.sender: entry.nonce + 1 for entry in draft.included}.items():
-            gone += self._pool.outdated(sender, nonce)
+        gone = {*draft.refused, *(one.hash for one in draft.included), *self._pool.rivals_of(draft.included)}
         with self.database.transaction() as sql:
             self.database.write(draft.changes)
             sql.executemany(logs.insert_statement(), draft.log_rows())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from mooring.errors import LedgerRefused
@@ -82,10 +83,10 @@ class Pool:
         if not mine:
             del self._by_sender[pooled.transaction.sender]
 
-    def outdated(self, sender: bytes, nonce: int) -> list[bytes]:
-        """Hashes of the sender's transactions whose nonce is below `nonce`: they can never be included."""
-        mine = self._by_sender.get(sender, {})
-        return [held.transaction.hash for number, held in mine.items() if number < nonce]
+    def rivals_of(self, included: Iterable[Transaction]) -> list[bytes]:
+        """Hashes of pooled transactions that have the sender and nonce of an included one: they came too late."""
+        held = (self._by_sender.get(one.sender, {}).get(one.nonce) for one in included)
+        return [pooled.transaction.hash for pooled in held if pooled is not None]
 
     def next_nonce(self, sender: bytes, nonce: int) -> int:
         """The first nonce from `nonce` on that the sender has no transaction for."""
@@ -94,13 +95,14 @@ class Pool:
             nonce += 1
         return nonce
 
-    def queue(self, nonce_of: Callable[[bytes], int]) -> Queue:
-        """What could be included now, given each sender's next nonce in the state."""
+    def queue(self, nonce_of: Callable[[bytes], int], most: int) -> Queue:
+        """What could be included now, given each sender's next nonce in the state; `most` of one sender suffice."""
         runs = []
         for sender, mine in self._by_sender.items():
-            nonce = nonce_of(sender)
-            if nonce in mine:
-                runs.append([mine[number] for number in range(nonce, self.next_nonce(sender, nonce))])
+            numbers = itertools.count(nonce_of(sender))
+            run = list(itertools.islice(itertools.takewhile(mine.__contains__, numbers), most))
+            if run:
+                runs.append([mine[number] for number in run])
         return Queue(runs)
 
     def __iter__(self) -> Iterator[Pooled]:

@@ -202,8 +202,7 @@ class FileLog:
         """See LogStore; appends go on meanwhile, seals wait."""
         with self._seal_lock:
             self._check_open()
-            stored = self._read_sealed()
-            if self._writable and stored.data != self._sealed.data:
+            if self._writable and self._files.read_checkpoint() != self._sealed.data:
                 raise _inconsistent("the checkpoint file was changed by somebody else")
             size = self._size
             checkpoint = None if self._sealed.note is None else self._sealed.checkpoint

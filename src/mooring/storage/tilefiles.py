@@ -89,17 +89,22 @@ class TileFiles:
                 return None
 
     def _write_batch(self, batch: list[tuple[Tile, bytes]]) -> None:
-        # All are written before the first is synced: the disk then works on them together.
         staged = [self._staging / f"tile-{number}" for number in range(len(batch))]
-        for path, (_, data) in zip(staged, batch, strict=True):
-            with path.open("wb", buffering=0) as file:
-                write_all(file.fileno(), data)
-        folders: set[Path] = set()
-        for path, (tile, _) in zip(staged, batch, strict=True):
-            target = self._folder / tile.path
-            folders.update(self._make(target.parent))
-            _sync(path)
-            path.replace(target)
+        try:
+            # All are written before the first is synced: the disk then works on them together.
+            for path, (_, data) in zip(staged, batch, strict=True):
+                with path.open("wb", buffering=0) as file:
+                    write_all(file.fileno(), data)
+            folders: set[Path] = set()
+            for path, (tile, _) in zip(staged, batch, strict=True):
+                target = self._folder / tile.path
+                folders.update(self._make(target.parent))
+                _sync(path)
+                path.replace(target)
+        except OSError:
+            for path in staged:
+                path.unlink(missing_ok=True)
+            raise
         for folder in folders:
             sync_directory(folder)
 

@@ -89,7 +89,10 @@ def test_extra_data_may_have_any_length_up_to_the_limit_of_a_header() -> None:
     parts = items(PRAGUE)
     parts[12] = b"validators" * 100
     assert Header(encode(tuple(parts))).state_root == parts[3]
-    parts[12] = b"x" * (64 << 10)
+    parts[12] = b"x" * 60_000
+    parts[12] += b"x" * ((64 << 10) - len(encode(tuple(parts))))
+    assert len(Header(encode(tuple(parts))).encoded) == 64 << 10
+    parts[12] += b"x"
     assert "more than" in refusal(parts).message
 
 

@@ -274,6 +274,17 @@ def test_bytes_that_are_no_key_are_refused(der: bytes) -> None:
         PublicKey.from_pem(der)
 
 
+def test_encodings_beyond_the_size_limit_are_refused_unread() -> None:
+    key = some_key("ed25519")
+    pem = b"-----BEGIN PUBLIC KEY-----\n" + b64encode(key.spki) + b"\n-----END PUBLIC KEY-----\n"
+    fits = b"#" * (4095 - len(pem)) + b"\n" + pem
+    assert PublicKey.from_pem(fits) == key
+    with pytest.raises(ProofError, match="4097 bytes"):
+        PublicKey.from_pem(b"#" + fits)
+    with pytest.raises(ProofError, match="4097 bytes"):
+        PublicKey.from_spki(key.spki + b"\0" * (4097 - len(key.spki)))
+
+
 @pytest.mark.parametrize("kind", ["ed25519", "p256", "secp256k1"])
 def test_a_cut_key_is_refused(kind: Kind) -> None:
     der = some_key(kind).spki

@@ -17,6 +17,7 @@ __all__ = ["openings", "receipts"]
 
 
 def receipts(case: Case) -> None:
+    """Which answers the log of receipts holds."""
     for entry in case.bundle.entries:
         if entry.origin.endswith("/receipts"):
             with case.refuting("receipt", f"{entry.origin}#{entry.index}", "the answer was logged"):
@@ -51,6 +52,7 @@ def _is_model(signed: Signed, manifest: Digest, name: str) -> bool:
 
 
 def openings(case: Case) -> None:
+    """Which bytes the answers consisted of, where a client has disclosed them."""
     for opening in case.bundle.openings:
         about = f"{opening.origin}#{opening.index}"
         with case.refuting("answer", about, "these are the bytes that were answered"):

@@ -17,11 +17,15 @@ __all__ = ["Signed", "organisation_id", "read_attestation"]
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A statement whose signatures hold, with the organisations that made them."""
+    """A statement whose signatures hold, and the organisations that made them.
+
+    `ends` is when the first of their keys ended (Unix seconds, 0: none did): after that, a thief could backdate.
+    """
 
     statement: Statement
     organisations: frozenset[str]
     digest: bytes
+    ends: int = 0
 
 
 def read_attestation(data: bytes, trust: Trust) -> Signed:
@@ -35,23 +39,23 @@ def read_attestation(data: bytes, trust: Trust) -> Signed:
         raise ProofError(f"payloadType {envelope.payload_type[:80]!r}", code="payload-type", hint=PAYLOAD_TYPE)
     statement = Statement.from_bytes(envelope.payload)
     made = parse_time(statement.predicate.created)
-    organisations = set()
-    for signer in signers:
-        trusted = trust.key(signer.keyid)
+    keys = [trust.key(signer.keyid) for signer in signers]
+    for signer, trusted in zip(signers, keys, strict=True):
         if not trusted.covers(made):
             raise ProofError(
                 f"key {signer.keyid[:16]} of {trusted.organisation} was not valid at {statement.predicate.created}",
                 code="key-time",
                 hint="it was not yet valid, had expired, or was rotated; sign with the current key",
             )
-        organisations.add(trusted.organisation)
+    organisations = frozenset(trusted.organisation for trusted in keys)
     if isinstance(statement.predicate, Approval) and statement.predicate.organisation not in organisations:
         raise ProofError(
             f"an approval for {statement.predicate.organisation!r} is signed by {', '.join(sorted(organisations))}",
             code="organisation",
             hint="each organisation signs its own approvals",
         )
-    return Signed(statement, frozenset(organisations), sha256(envelope.payload).digest())
+    ends = min((trusted.not_after for trusted in keys if trusted.not_after), default=0)
+    return Signed(statement, organisations, sha256(envelope.payload).digest(), ends)
 
 
 def organisation_id(name: str) -> bytes:

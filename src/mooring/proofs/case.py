@@ -32,13 +32,17 @@ class Happened:
 
 @dataclass(slots=True)
 class Case:
-    """The verification of one bundle: what it is checked against, and what has been proved so far."""
+    """The verification of one bundle: what it is checked against, and what has been proved so far.
+
+    `anchored` gives for an origin the ledger's time (Unix seconds) of the anchor of its checkpoint.
+    """
 
     bundle: Bundle
     trust: Trust
     now_s: int | None
     claims: list[Claim] = field(default_factory=list)
     checkpoints: dict[str, SignedCheckpoint] = field(default_factory=dict)
+    anchored: dict[str, int] = field(default_factory=dict)
     final: dict[bytes, Header] = field(default_factory=dict)
     events: list[Happened] = field(default_factory=list)
     signed: list[Signed] = field(default_factory=list)
@@ -54,7 +58,9 @@ class Case:
             self.claims.append(claim)
 
     def prove(self, name: str, about: str, says: str, root: str, *limits: str) -> None:
+        """Claim what the evidence shows, with what it does not show."""
         self.claims.append(Claim(name, about, Outcome.PROVED, says, root, tuple(filter(None, limits))))
 
     def leave(self, name: str, about: str, says: str, hint: str) -> None:
+        """Leave a claim open: nothing in the bundle speaks for it."""
         self.claims.append(Claim(name, about, Outcome.NOT_PROVED, says, hint=hint))

@@ -81,10 +81,12 @@ def _final(case: Case, header: Header, votes: dict[bytes, set[str]]) -> None:
 
 
 def members(trust: Trust) -> frozenset[str]:
+    """Return the organisations that the trust root has keys of."""
     return frozenset(key.organisation for key in trust.keys)
 
 
 def one_operator(trust: Trust) -> str:
+    """Return what an anchor does not prove where one operator produces the ledger; empty where several do."""
     count = trust.ledger.operators
     if count > 1:
         return ""

@@ -6,7 +6,7 @@ from typing import cast
 
 from mooring.errors import ProofError
 from mooring.proofs import merkle
-from mooring.proofs.attestation import read_attestation
+from mooring.proofs.attestation import Signed, read_attestation
 from mooring.proofs.bundle import Entry
 from mooring.proofs.case import Case, Happened
 from mooring.proofs.checkpoint import SignedCheckpoint, open_checkpoint, read_checkpoint
@@ -15,11 +15,13 @@ from mooring.proofs.quorum import require_quorum
 from mooring.records.digest import sha256
 from mooring.records.instant import format_time
 from mooring.records.manifest import Manifest
+from mooring.records.predicates import Model
 
 __all__ = ["anchors", "attestations", "checkpoints", "included", "manifests"]
 
 
 def checkpoints(case: Case) -> None:
+    """Which checkpoints the logs signed and enough witnesses cosigned."""
     for data in case.bundle.checkpoints:
         with case.refuting("checkpoint", "checkpoint", "the log stood at this size and root"):
             checkpoint, _ = read_checkpoint(data)
@@ -47,19 +49,19 @@ def _witnessed(case: Case, opened: SignedCheckpoint) -> None:
 
 
 def anchors(case: Case) -> None:
-    anchored = set()
+    """Which checkpoints stand on the ledger."""
     for event in case.events:
         if event.name == "Anchored":
             with case.refuting("anchored", f"block {event.block}", "the checkpoint is anchored"):
-                anchored.add(_anchored(case, event))
+                _anchored(case, event)
     for origin in case.checkpoints:
-        if origin not in anchored and not any(c.name == "anchored" and c.about == origin for c in case.claims):
+        if origin not in case.anchored and not any(c.name == "anchored" and c.about == origin for c in case.claims):
             case.leave(
                 "anchored", origin, "the checkpoint is on the ledger", "no anchor is in the bundle; anchor first"
             )
 
 
-def _anchored(case: Case, event: Happened) -> str:
+def _anchored(case: Case, event: Happened) -> None:
     hexed = cast(bytes, event.args["originId"]).hex()
     origin = next((log.origin for log in case.trust.logs if log.origin_id == hexed), None)
     opened = case.checkpoints.get(origin or "")
@@ -73,6 +75,7 @@ def _anchored(case: Case, event: Happened) -> str:
             hint="the log was edited or forked, or the bundle mixes two checkpoints",
         )
     ledger = case.trust.ledger
+    case.anchored[origin] = event.time
     case.prove(
         "anchored",
         origin,
@@ -80,7 +83,6 @@ def _anchored(case: Case, event: Happened) -> str:
         f"{'contract ' + ledger.anchor if ledger.kind == 'evm' else 'the witnessed log'} on {ledger.chain}",
         one_operator(case.trust),
     )
-    return origin
 
 
 def _when(event: Happened) -> str:
@@ -88,6 +90,7 @@ def _when(event: Happened) -> str:
 
 
 def included(case: Case, entry: Entry) -> None:
+    """Return if the entry stands under its log's proved checkpoint; raises ProofError if not."""
     opened = case.checkpoints.get(entry.origin)
     if opened is None:
         raise ProofError(
@@ -99,22 +102,45 @@ def included(case: Case, entry: Entry) -> None:
 
 
 def attestations(case: Case) -> None:
+    """Which statements organisations signed and the logs hold."""
+    found: list[tuple[Entry, Signed]] = []
     for entry in case.bundle.entries:
-        if entry.origin.endswith("/receipts"):
-            continue
-        about = f"{entry.origin}#{entry.index}"
-        with case.refuting("attestation", about, "an organisation attested it in the log"):
-            included(case, entry)
-            signed = read_attestation(entry.data, case.trust)
-            case.signed.append(signed)
-            kind = signed.statement.predicate_type.split(":")[2]
-            case.prove(
-                "attestation",
-                about,
-                f"{', '.join(sorted(signed.organisations))} attested {kind} of {signed.statement.subject.name}",
-                "attestation keys, log key",
-                "its time is what the signer states; the anchor only bounds it from above",
-            )
+        if not entry.origin.endswith("/receipts"):
+            with case.refuting(
+                "attestation", f"{entry.origin}#{entry.index}", "an organisation attested it in the log"
+            ):
+                included(case, entry)
+                found.append((entry, read_attestation(entry.data, case.trust)))
+    case.signed += [signed for _, signed in found]
+    bounds = _bounds(case)
+    for entry, signed in found:
+        times = [time for time in (bounds.get(signed.digest), case.anchored.get(entry.origin)) if time is not None]
+        _attested(case, f"{entry.origin}#{entry.index}", signed, min(times, default=None))
+
+
+def _bounds(case: Case) -> dict[bytes, int]:
+    """Return, for digests of statements that ledger events name, the ledger's time: they are not younger."""
+    bounds: dict[bytes, int] = {}
+    for event in case.events:
+        digest = event.args.get("attestation", event.args.get("evidence"))
+        if isinstance(digest, bytes):
+            bounds[digest] = min(event.time, bounds.get(digest, event.time))
+    for signed in case.signed:
+        predicate = signed.statement.predicate
+        if isinstance(predicate, Model) and predicate.evaluation is not None and signed.digest in bounds:
+            bounds.setdefault(predicate.evaluation.value, bounds[signed.digest])
+    return bounds
+
+
+def _attested(case: Case, about: str, signed: Signed, bound: int | None) -> None:
+    kind = signed.statement.predicate_type.split(":")[2]
+    says = f"{', '.join(sorted(signed.organisations))} attested {kind} of {signed.statement.subject.name}"
+    if signed.ends and (bound is None or bound > signed.ends):
+        hint = f"its key ended at {format_time(signed.ends)}, and nothing on the ledger shows that it is older"
+        case.leave("attestation", about, says, hint)
+        return
+    limit = "its time is what the signer states; the ledger only bounds it from above"
+    case.prove("attestation", about, says, "attestation keys, log key", limit)
 
 
 def manifests(case: Case) -> None:

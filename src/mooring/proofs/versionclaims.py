@@ -19,6 +19,7 @@ __all__ = ["STATUSES", "versions"]
 
 
 def versions(case: Case) -> None:
+    """Which attested data sets and models the ledger has, with their approvals and status."""
     for signed in case.signed:
         if isinstance(signed.statement.predicate, Model | Dataset):
             with case.refuting("registered", signed.statement.subject.name, "the version is registered"):
@@ -45,10 +46,16 @@ def _version(case: Case, signed: Signed) -> None:
     case.prove("registered", about, f"registered at {proposed.block} with this manifest and attestation", root)
     version = proposed.args["version"]
     history = [e for e in case.events if e.args.get("version") == version and e.name != "Proposed"]
-    approvals = [e for e in history if e.name == "Approved"]
+    approvals = _standing(history)
     if approvals or isinstance(predicate, Model):  # a data set needs no approval to be trained on
         _approvals(case, about, approvals)
     _status(case, about, proposed, [e for e in history if e.name == "StatusChanged"])
+
+
+def _standing(history: list[Happened]) -> list[Happened]:
+    """Return the approvals that count: a suspension voids those before it."""
+    suspended = [e.order for e in history if e.name == "StatusChanged" and e.args["to"] == STATUSES.index("suspended")]
+    return [e for e in history if e.name == "Approved" and (not suspended or e.order > suspended[-1])]
 
 
 def _registry_root(trust: Trust) -> str:
@@ -59,7 +66,7 @@ def _registry_root(trust: Trust) -> str:
 
 def _approvals(case: Case, about: str, events: list[Happened]) -> None:
     if not events:
-        case.leave("approved", about, "organisations approved it", "no approval is in the bundle")
+        case.leave("approved", about, "organisations approved it", "no approval that still counts is in the bundle")
         return
     names = {organisation_id(name): name for name in members(case.trust)}
     required = case.trust.approvals_required

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 from mooring.errors import CorruptError, NotFoundError, ProofError
 from mooring.proofs.checkpoint import Checkpoint, parse_checkpoint, read_checkpoint
 from mooring.storage.atomic import replace, translating
 
-__all__ = ["FileNotes", "NoteStore", "SeenCheckpoints"]
+__all__ = ["FileNotes", "SeenCheckpoints"]
 
 _LIMIT = 1024 * 1024
-
-
-class NoteStore(Protocol):
-    """Signed checkpoints by origin and size."""
-
-    def keep(self, note: bytes) -> None:
-        """Keep a signed checkpoint durably; one of the same origin and size is replaced."""
-        ...
-
-    def find(self, origin: str, size: int) -> bytes:
-        """Return the checkpoint of that size; raises NotFoundError, or CorruptError if it is another."""
-        ...
 
 
 class FileNotes:

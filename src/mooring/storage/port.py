@@ -193,3 +193,15 @@ class SecretStore(Protocol):
     def tombstones(self) -> tuple[Tombstone, ...]:
         """Return what was destroyed, in the order of the names."""
         ...
+
+
+class NoteStore(Protocol):
+    """Signed checkpoints by origin and size."""
+
+    def keep(self, note: bytes) -> None:
+        """Keep a signed checkpoint durably; one of the same origin and size is replaced."""
+        ...
+
+    def find(self, origin: str, size: int) -> bytes:
+        """Return the checkpoint of that size; raises NotFoundError, or CorruptError if it is another."""
+        ...

@@ -33,9 +33,10 @@ _ENDOWMENT = 10**24
 
 
 class Contracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the contracts stand, since which block, and what their creation cost in gas."""
+    """Where the contracts stand: on which chain (EIP-155 id), since which block, and what their creation cost in gas."""
 
     contracts: dict[str, str]
+    chain_id: int = 0
     start_block: int = 0
     gas: dict[str, int] = {}
 
@@ -80,8 +81,9 @@ def found_ledger(home: Home, config: Config, keys: KeyManagement) -> Contracts:
     ]
     with _transport(home, config, keys) as (transport, _, _):
         settings = _settings(home, config, Contracts({}))
+        chain_id = int(transport.request("eth_chainId", []), 16)
         made = deploy(transport, settings, keys, ANCHORER, config.deployment, members, config.threshold)
-    founded = Contracts(dict(made.contracts), made.start_block, dict(made.gas))
+    founded = Contracts(dict(made.contracts), chain_id, made.start_block, dict(made.gas))
     replace(home.contracts, msgspec.json.format(msgspec.json.encode(founded), indent=2) + b"\n", mode=0o644)
     return founded
 
@@ -107,7 +109,7 @@ def _settings(home: Home, config: Config, founded: Contracts) -> EvmSettings:
     return EvmSettings(
         outbox=home.outbox,
         contracts=founded.contracts,
-        chain_id=config.ledger.chain_id or None,
+        chain_id=founded.chain_id or config.ledger.chain_id or None,
         finality_depth=config.ledger.finality_depth,
         operators=config.ledger.operators,
         kind="embedded" if embedded else "evm",

@@ -12,8 +12,7 @@ from mooring.ledger.registry import RegistryState
 from mooring.records.instant import format_time
 from mooring.storage.index import Index
 from mooring.storage.log import LogStore
-from mooring.storage.notes import NoteStore
-from mooring.storage.port import BlobStore, KeyManagement, SecretStore
+from mooring.storage.port import BlobStore, KeyManagement, NoteStore, SecretStore
 
 __all__ = ["Actor", "Deployment", "Witness"]
 

@@ -16,7 +16,7 @@ from mooring.workflows.attest import Attested, attest
 from mooring.workflows.deployment import Actor, Deployment
 from mooring.workflows.transact import transact
 
-__all__ = ["Registered", "register_dataset", "register_model", "registered"]
+__all__ = ["Registered", "evaluation_digest", "register_dataset", "register_model", "registered"]
 
 _KIND = {Dataset: 1, Model: 2}
 
@@ -58,6 +58,11 @@ def register_model(
         if known is None:
             attest(deployment, _statement(manifest, evaluation), actor.organisation)
     return _register(deployment, actor, manifest, model, parents)
+
+
+def evaluation_digest(manifest: Manifest, evaluation: Evaluation) -> Digest:
+    """Return the digest by which a model's statement names its evaluation."""
+    return _statement(manifest, evaluation).digest
 
 
 def registered(deployment: Deployment, name: str, label: str) -> Version | None:

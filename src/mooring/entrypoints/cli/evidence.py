@@ -1,7 +1,9 @@
-"""Commands for evidence: verify offline, export, anchor."""
+"""Commands for evidence: anchor, export, verify offline."""
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +12,52 @@ import typer
 
 from mooring.entrypoints.cli.context import context_of
 from mooring.errors import ConfigError
-from mooring.proofs.bundle import MAX_BUNDLE
+from mooring.proofs.bundle import MAX_BUNDLE, Opening
 from mooring.proofs.report import Claim, Outcome, Report
 from mooring.proofs.trust import Trust
 from mooring.proofs.verify import verify_bytes
 
-__all__ = ["read_file", "verify"]
+__all__ = ["anchor", "export", "read_file", "verify"]
 
 _MARKS = {Outcome.PROVED: "proved    ", Outcome.NOT_PROVED: "NOT PROVED", Outcome.REFUTED: "REFUTED   "}
 _EXITS = {Outcome.PROVED: 0, Outcome.NOT_PROVED: 8, Outcome.REFUTED: 7}
+
+
+def anchor(ctx: typer.Context) -> None:
+    """Seal the logs, have them witnessed, and write their checkpoints on the ledger.
+
+    A log that another process writes (the receipts of a running gateway) is anchored at its newest checkpoint.
+    """
+    context = context_of(ctx)
+    with context.session() as session:
+        rows = session.anchor()
+        context.output.table(rows, ("origin", "size", "new", "block", "cost", "reference"), "nothing to anchor yet")
+
+
+def export(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="The version.", metavar="NAME@VERSION")],
+    out: Annotated[Path, typer.Option(help="Where to write the bundle.")] = Path("bundle.json"),
+    trust: Annotated[Path | None, typer.Option(help="Also write the trust root here.")] = None,
+    receipt: Annotated[list[int] | None, typer.Option(help="Index of a receipt to include; repeatable.")] = None,
+    receipts: Annotated[str, typer.Option(help="A range of receipts to include, like 0-999.")] = "",
+    answers: Annotated[
+        Path | None, typer.Option(help="JSON lines of a client: index, salt, request, response (base64).")
+    ] = None,
+) -> None:
+    """Write one file that proves a version, its approvals and its answers offline."""
+    from mooring.workflows.export import export_version
+
+    context = context_of(ctx)
+    with context.session() as session:
+        openings = _openings(answers, session.deployment.receipts_origin) if answers else ()
+        wanted = [*(receipt or ()), *_range(receipts), *(opening.index for opening in openings)]
+        bundle = export_version(session.deployment, version, receipts=wanted, openings=openings)
+        session.write(out, bundle.to_bytes())
+        if trust is not None:
+            session.write(trust, session.write_trust().to_bytes())
+        size = {"bundle": str(out), "bytes": len(bundle.to_bytes()), "entries": len(bundle.entries)}
+        context.output.result(size)
 
 
 def verify(
@@ -45,6 +84,30 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ConfigError(f"{path} has more than {limit} bytes", code="file-size", hint="is it the right file?")
     return data
+
+
+def _range(text: str) -> range:
+    if not text:
+        return range(0)
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise ConfigError(f"--receipts {text[:40]!r}", code="range", hint="give FIRST-LAST, like 0-999")
+    return range(int(first), int(last) + 1)
+
+
+def _openings(path: Path, origin: str) -> tuple[Opening, ...]:
+    lines = read_file(path, MAX_BUNDLE).decode().splitlines()
+    try:
+        return tuple(_opening(json.loads(line), origin) for line in lines if line)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} is no list of answers: {error!r}", code="answers", hint="one JSON object a line"
+        ) from error
+
+
+def _opening(value: dict[str, str], origin: str) -> Opening:
+    parts = [base64.b64decode(value[name], validate=True) for name in ("salt", "request", "response")]
+    return Opening(origin, int(value["index"]), *parts)
 
 
 def _lines(report: Report, all_claims: bool) -> list[str]:

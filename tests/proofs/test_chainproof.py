@@ -234,7 +234,10 @@ def test_a_malformed_receipt_is_refused(broken: bytes) -> None:
     assert code_of(lambda: decode_receipt(broken)) == "receipt"
 
 
-@pytest.mark.parametrize("broken", [b"", b"\0" + receipt_of(b""), b"\2", receipt_of() + b"\0", receipt_of(gas=b"\0")])
+@pytest.mark.parametrize(
+    "broken",
+    [b"", b"\0" + receipt_of(b""), b"\x80" + receipt_of(b""), b"\2", receipt_of() + b"\0", receipt_of(gas=b"\0")],
+)
 def test_a_receipt_that_is_not_canonical_is_refused(broken: bytes) -> None:
     assert code_of(lambda: decode_receipt(broken)) == "rlp"
 

@@ -23,6 +23,7 @@ __all__ = ["Function", "Interface", "Log", "selector"]
 
 _ERROR_STRING = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC = bytes.fromhex("4e487b71")  # Panic(uint256)
+_WORD = re.compile(r"bytes(\d+)")
 _ARRAY = re.compile(r"(.+)\[(\d*)\]")
 
 
@@ -144,6 +145,8 @@ class Interface:
     def _encode(self, entry: Function, args: Sequence[Value]) -> bytes:
         if len(args) != len(entry.types):
             raise _unfit(self.name, entry, f"{len(args)} arguments where {len(entry.types)} are needed")
+        for kind, value in zip(entry.types, args, strict=True):
+            _check_sizes(self.name, entry, kind, value)
         try:
             encoded: bytes = _codec().encode(entry.types, args)
         except (EncodingError, ValueError, TypeError, OverflowError) as error:
@@ -219,6 +222,19 @@ def _codec() -> Any:
     own.unregister_decoder("string")
     own.register_decoder(equals("string"), decoder(handle_string_errors="backslashreplace"), label="string")
     return ABICodec(own)
+
+
+def _check_sizes(contract: str, entry: Function, kind: str, value: Value) -> None:
+    """Refuse words that are too short: the codec would fill them up, and so change their meaning."""
+    array, word = _ARRAY.fullmatch(kind), _WORD.fullmatch(kind)
+    if array is not None and isinstance(value, tuple | list):
+        for item in value:
+            _check_sizes(contract, entry, array[1], item)
+    elif kind.startswith("(") and isinstance(value, tuple | list):
+        for part, item in zip(_split(kind), value, strict=False):
+            _check_sizes(contract, entry, part, item)
+    elif word is not None and (not isinstance(value, bytes) or len(value) != int(word[1])):
+        raise _unfit(contract, entry, f"{value!r} is no {kind}")
 
 
 def _unfit(contract: str, entry: Function, why: str) -> LedgerRefused:

@@ -39,7 +39,7 @@ class Chain:
     def __init__(self, transport: Transport, *, verify_headers: bool = True) -> None:
         self._transport = transport
         self._verify_headers = verify_headers
-        self._block_receipts = True
+        self._block_receipts = self._simulates = True
 
     def chain_id(self) -> int:
         """Return the chain's id (EIP-155)."""
@@ -142,6 +142,28 @@ class Chain:
         answers = ask_all(self._transport, asked)
         return [answer if isinstance(answer, RpcError) else quantity(answer, "gas estimate") for answer in answers]
 
+    def rehearse(self, messages: Sequence[Message]) -> list[int | RpcError] | None:
+        """Return the gas that each call uses on the state that those before it leave, up to the first that fails.
+
+        None if the node has no eth_simulateV1 (ethereum/execution-apis), or one that cannot create contracts.
+        """
+        if not self._simulates or not all(to for _, to, _ in messages):
+            return None
+        calls = [_request(message) for message in messages]
+        try:
+            answer = self._transport.request("eth_simulateV1", [{"blockStateCalls": [{"calls": calls}]}, "latest"])
+        except RpcError as error:
+            if error.code not in _UNSUPPORTED:
+                raise failure("eth_simulateV1", error) from error
+            self._simulates = False
+            return None
+        results: list[int | RpcError] = []
+        for result in _simulated(answer, len(messages)):
+            results.append(result)
+            if isinstance(result, RpcError):
+                break
+        return results
+
     def fees(self) -> Fees:
         """Return fees that get a transaction into the next blocks; raises ConfigError `no-eip1559`."""
         head = self.need_header("latest")
@@ -222,6 +244,22 @@ def failure(method: str, error: RpcError) -> LedgerError:
         code="rpc-error",
         hint="look at the node's own log; a method that is missing may have to be enabled there",
     )
+
+
+def _simulated(answer: Any, count: int) -> list[int | RpcError]:
+    """Read the calls of the one block that eth_simulateV1 was asked for."""
+    try:
+        calls = answer[0]["calls"]
+        if len(calls) != count:
+            raise _malformed("eth_simulateV1")
+        return [
+            quantity(call["gasUsed"], "gas used")
+            if quantity(call["status"], "status")
+            else RpcError(_REVERTED, str(call.get("error")), call.get("returnData"))
+            for call in calls
+        ]
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise _malformed("eth_simulateV1") from error
 
 
 def _block(block: int | str) -> str:

@@ -21,6 +21,7 @@ __all__ = ["Dispatch", "Pace", "Wanted"]
 _GWEI = 10**9
 _TRANSFER_GAS = 21_000
 _RESENT_AT_ONCE = 100
+_REHEARSED_AT_ONCE = 50
 _KNOWN = ("already known", "known transaction", "already imported", "alreadyknown", "already exists")
 _TAKEN = ("nonce too low", "nonce is too low", "underpriced", "oldnonce")
 
@@ -29,13 +30,13 @@ _TAKEN = ("nonce too low", "nonce is too low", "underpriced", "oldnonce")
 class Pace:
     """When to act, in seconds, and the most that is ever offered, in wei per gas.
 
-    A transaction is sent again after `resend_s`, and its fees are raised after `stuck_s`. A call that is refused while
-    others are on their way is tried again when they have arrived, for at most `settle_s`.
+    A transaction is sent again after `resend_s`, and its fees are raised after `stuck_s`. A call that must wait for
+    others to be in a block waits at most `settle_s`.
     """
 
     resend_s: float = 5.0
     stuck_s: float = 45.0
-    settle_s: float = 30.0
+    settle_s: float = 120.0
     fee_cap: int = 2_000 * _GWEI
 
 
@@ -65,13 +66,18 @@ class Dispatch:
         self._pace, self._clock, self._pause = pace, clock, pause
 
     def submit(self, wanted: Sequence[Wanted]) -> tuple[Submission, ...]:
-        """Send each call once per key, in order; raises as the port's `submit` does."""
+        """Send each call once per key, in order; raises as the port's `submit` does.
+
+        What one account sends in a row is sent at once, and its nonces keep it in order; the next account's calls wait
+        until those before them are in a block.
+        """
         rest, submitted = list(wanted), list[Submission]()
         while rest:
-            ready, refusal = self._ready(rest)
-            if not ready:  # perhaps because of something that was on its way, sent here or by another process
+            self._await_all(submitted)
+            ready, refusal = self._ready(_run(rest))
+            if not ready:  # perhaps because of something that was on its way, sent by another thread or process
                 self._settle()
-                ready, refusal = self._ready(rest)
+                ready, refusal = self._ready(_run(rest))
             if not ready and refusal is not None:
                 raise refusal
             submitted += self._keep_and_send(ready)
@@ -115,27 +121,57 @@ class Dispatch:
     # simulation
 
     def _ready(self, wanted: Sequence[Wanted]) -> tuple[list[Order], LedgerError | None]:
-        """Return the orders at the head of the list that may be sent now, and why the next may not."""
+        """Return the orders at the head of one account's run that may be sent now, and why the next may not."""
         known = [self._outbox.check(item.order) for item in wanted]
         fresh = [item for item, entry in zip(wanted, known, strict=True) if entry is None]
-        messages = [(item.order.sender, item.order.draft.to, item.order.draft.data) for item in fresh]
-        estimates = iter(self._chain.estimate(messages)) if messages else iter(())
+        gas = iter(self._gas(fresh))
         ready: list[Order] = []
         for item, entry in zip(wanted, known, strict=True):
-            estimate = 0 if entry else next(estimates)
-            if isinstance(estimate, RpcError):
-                return ready, _refusal(item, estimate)
-            ready.append(replace(item.order, draft=replace(item.order.draft, gas=_ample(estimate))))
+            needed = 0 if entry else next(gas, None)
+            if needed is None:
+                break
+            if isinstance(needed, RpcError):
+                return ready, _refusal(item, needed)
+            ready.append(replace(item.order, draft=replace(item.order.draft, gas=needed)))
         return ready, None
 
+    def _gas(self, fresh: Sequence[Wanted]) -> list[int | RpcError]:
+        """Return the gas to give each call after those before it, as far as the node can tell at once."""
+        messages = [(item.order.sender, item.order.draft.to, item.order.draft.data) for item in fresh]
+        used = self._chain.rehearse(messages) if len(messages) > 1 else None
+        if used is not None:  # what was used may be a fifth less than what is needed meanwhile (EIP-3529)
+            return [one if isinstance(one, RpcError) else _ample(one + one // 4) for one in used]
+        estimates = self._chain.estimate(messages[:1])
+        return [one if isinstance(one, RpcError) else _ample(one) for one in estimates]
+
+    def _await_all(self, submitted: Sequence[Submission]) -> None:
+        """Wait until what was submitted is in a block; raises LedgerUnknown `predecessor-pending`."""
+        entries = [entry for entry in (self._outbox.find(one.key) for one in submitted[-1:]) if entry is not None]
+        if not self._mined(entries):
+            raise LedgerUnknown(
+                f"the call under key {submitted[-1].key!r} is not in a block yet; those after it were not sent",
+                code="predecessor-pending",
+                hint="submit all of them again, under the same keys, once it is",
+            )
+
     def _settle(self) -> None:
-        """Wait until nothing that was kept is on its way any more, or the time for that is up."""
+        """Wait for what is on its way now, as long as the pace allows."""
+        self._mined(self._in_flight())
+
+    def _mined(self, entries: Sequence[Entry]) -> bool:
+        """Wait until blocks hold these entries, and help them; False if the time for that is up."""
         until, rest_s = self._clock() + self._pace.settle_s, 0.01
-        while (flying := self._in_flight()) and self._clock() < until:
-            for entry in flying:
+        while entries := [entry for entry in entries if self._flies(entry)]:
+            if self._clock() >= until:
+                return False
+            for entry in entries:
                 self.nudge(entry)
             self._pause(rest_s)
             rest_s = min(1.0, 1.5 * rest_s)
+        return True
+
+    def _flies(self, entry: Entry) -> bool:
+        return entry.block is None and self._chain.nonce(entry.order.sender, "latest") <= entry.nonce
 
     # sending
 
@@ -256,6 +292,13 @@ class Dispatch:
                     code="insufficient-funds",
                     hint="send it some of the chain's currency; nothing was sent",
                 )
+
+
+def _run(wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+    """Return the calls at the head that one account sends in a row."""
+    sender = wanted[0].order.sender
+    others = (number for number, item in enumerate(wanted) if item.order.sender != sender)
+    return wanted[: min(next(others, len(wanted)), _REHEARSED_AT_ONCE)]
 
 
 def _ample(estimate: int) -> int:

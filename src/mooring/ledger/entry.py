@@ -2,7 +2,7 @@
 
 Canonical JSON (RFC 8785) of one object:
 
-    type       "https://mooring.dev/tlog-call/v1"
+    type       `mooring.proofs.leaves.LEAF_TYPE`, whose module reads entries offline
     call       what the sender signed: {ledger, contract, method, args, key}; `ledger` is the log's CAIP-2 id
     sender     EIP-55 address of the signer
     publicKey  its secp256k1 point, 33 bytes in hex
@@ -27,12 +27,12 @@ from mooring.ledger.governance import Effects
 from mooring.ledger.port import Call, Signer, Value
 from mooring.proofs import keys
 from mooring.proofs.eip import eip191_digest
+from mooring.proofs.leaves import LEAF_TYPE
 from mooring.records import canonical
 from mooring.records.canonical import Json
 
-__all__ = ["MAX_ENTRY", "TYPE", "LogCall", "content_of", "read", "sign", "write"]
+__all__ = ["MAX_ENTRY", "LogCall", "content_of", "read", "sign", "write"]
 
-TYPE = "https://mooring.dev/tlog-call/v1"
 MAX_ENTRY = 65_535
 _FIELDS = {"type", "call", "sender", "publicKey", "signature", "time", "events"}
 _CALL_FIELDS = {"ledger", "contract", "method", "args", "key"}
@@ -76,7 +76,7 @@ def write(signed: LogCall, time_s: int, contract: str, effects: Effects) -> byte
     events: list[Json] = [{"contract": contract, "name": n, "args": _fields(args)} for n, args in effects]
     data = canonical.encode(
         {
-            "type": TYPE,
+            "type": LEAF_TYPE,
             "call": _call(signed.ledger, signed.call),
             "sender": signed.call.sender,
             "publicKey": signed.public_key.hex(),
@@ -126,7 +126,7 @@ def _call(ledger: str, call: Call) -> dict[str, Json]:
 
 
 def _parse(fields: Any) -> tuple[LogCall, int, Effects]:
-    if set(fields) != _FIELDS or set(fields["call"]) != _CALL_FIELDS or fields["type"] != TYPE:
+    if set(fields) != _FIELDS or set(fields["call"]) != _CALL_FIELDS or fields["type"] != LEAF_TYPE:
         raise ValueError("it has other fields, or is of another type")
     said, time_s = fields["call"], fields["time"]
     if not isinstance(time_s, int) or isinstance(time_s, bool) or time_s < 0:

@@ -46,6 +46,7 @@ from mooring.ledger.port import (
 from mooring.ledger.registry import RegistryState
 from mooring.proofs.anchor import LedgerEvidence, LogEvidence
 from mooring.proofs.checkpoint import open_checkpoint, read_checkpoint
+from mooring.proofs.leaves import read_leaf
 from mooring.proofs.merkle import verify_inclusion
 from mooring.proofs.note import VerifierKey
 from mooring.records.caip import chain_id
@@ -172,9 +173,10 @@ class TlogLedger:
             path = tuple(self._log.inclusion(event.block, checkpoint[0]))
             block = self._replay.blocks[event.block]
             try:
+                read_leaf(leaf, self._chain)
                 verify_inclusion(block.leaf, event.block, checkpoint[0], path, checkpoint[1])
             except ProofError as error:
-                raise _lied("log-forked", f"entry {event.block} is not under its checkpoint") from error
+                raise _lied("log-forked", f"entry {event.block} is not under its checkpoint: {error}") from error
             return LogEvidence(self._chain, self._log.origin, leaf, event.block, path, data)
 
     # deciding and appending
@@ -281,6 +283,12 @@ class TlogLedger:
         with self._lock:
             self._catch_up(self._log)
             index = self._replay.find(submission.key)
+            if index is None and not submission.reference:
+                raise LedgerError(
+                    f"nothing was ever submitted here under key {submission.key!r}",
+                    code="unknown-submission",
+                    hint="submit it now: what is not in the log has not happened",
+                )
             if index is None:
                 return Outcome(State.UNKNOWN, submission.reference)
             block = self._replay.blocks[index]

@@ -94,6 +94,13 @@ def test_an_unreadable_note_still_says_that_somebody_holds_the_chain(tmp_path: P
     lock.release()
 
 
+def test_a_lock_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "chain.lock").mkdir()
+    with pytest.raises(StorageError, match="cannot lock the chain") as refusal:
+        ChainLock.acquire(tmp_path)
+    assert refusal.value.code == "chain-lock"
+
+
 def test_an_endpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     lock = ChainLock.acquire(tmp_path)
     with pytest.raises(StorageError, match="too long"):

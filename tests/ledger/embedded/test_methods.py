@@ -279,6 +279,13 @@ def test_a_call_returns_data_and_keeps_nothing(used: Any) -> None:
     assert used.rpc.request("eth_call", [{"to": used.contract, "data": other}, "earliest"]) == "0x"
 
 
+def test_an_access_list_makes_a_call_dearer_by_its_entries(used: Any) -> None:
+    plain = {"to": TARGET}
+    listed = plain | {"accessList": [{"address": used.contract, "storageKeys": [HASH]}, {"address": TARGET}]}
+    assert used.rpc.request("eth_estimateGas", [plain]) == hex(21_000)
+    assert used.rpc.request("eth_estimateGas", [listed]) == hex(21_000 + 2 * 2_400 + 1_900)  # EIP-2930
+
+
 def test_a_revert_is_code_three_with_its_data_and_reason(used: Any) -> None:
     for method in ("eth_call", "eth_estimateGas"):
         refusal = _refused(used, method, {"to": used.contract})
@@ -331,8 +338,10 @@ def test_an_estimate_covers_gas_that_is_held_back_and_refunded(chain: Any) -> No
     request = {"to": caller}
     estimate = int(chain.rpc.request("eth_estimateGas", [request]), 16)
     assert chain.mined(chain.send(to=caller, gas=estimate))["status"] == "0x1"
+    chain.mined(chain.send(to=keeper, data=bytes(31) + b"\1"))
     clearing = {"to": keeper, "data": "0x" + "00" * 32}  # clears the slot: refunded only after all was paid (EIP-3529)
     estimate = int(chain.rpc.request("eth_estimateGas", [clearing]), 16)
+    assert chain.rpc.request("eth_estimateGas", [clearing | {"gas": hex(estimate + 400)}]) <= hex(estimate + 400)
     receipt = chain.mined(chain.send(to=keeper, data=bytes(32), gas=estimate))
     assert receipt["status"] == "0x1"
     assert int(receipt["gasUsed"], 16) < estimate

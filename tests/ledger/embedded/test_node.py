@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_hash.auto import keccak
 
 from mooring.errors import BusyError, ConfigError, CorruptError, LedgerError, LedgerRefused, StorageError
 from mooring.ledger.embedded import block
 from mooring.ledger.embedded.genesis import GAS_TARGET
+from mooring.ledger.embedded.node import EmbeddedNode
+from mooring.ledger.embedded.proof import get_proof
+from mooring.ledger.embedded.rpc import RpcError
 
 TARGET = "0x" + "42" * 20
 
@@ -295,6 +299,12 @@ def test_a_full_disk_refuses_a_transaction_and_says_so(chain: Any) -> None:
     assert chain.node.waiting == 0
 
 
+def _await_fault(node: Any) -> None:
+    """Return once a block could not be made."""
+    with node._changed:
+        assert node._changed.wait_for(lambda: node._fault is not None, 20)
+
+
 def test_a_full_disk_stops_blocks_and_the_chain_goes_on_once_there_is_space(
     chain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,7 +313,8 @@ def test_a_full_disk_stops_blocks_and_the_chain_goes_on_once_there_is_space(
     waiting = [chain.send(nonce=nonce, to=contract, data=bytes([nonce] * 32)) for nonce in range(2, 60)]
     _fill_the_disk(chain.node)
     missing = chain.send(nonce=1, to=contract, data=b"\1" * 32)  # fits into the pool's last page, its block does not
-    assert not chain.node.wait_mined(missing, 0.3)
+    _await_fault(chain.node)
+    assert not chain.node.wait_mined(missing, 0)
     with pytest.raises(LedgerError, match="makes no blocks: no space is left") as refusal:
         chain.send(key=1, to=TARGET)
     assert refusal.value.code == "chain-stopped"
@@ -314,7 +325,75 @@ def test_a_full_disk_stops_blocks_and_the_chain_goes_on_once_there_is_space(
     chain.mined(chain.send(key=1, to=TARGET))
 
 
-def test_the_folder_is_made_and_a_file_in_its_place_is_reported(tmp_path: Path, open_chain: Callable[..., Any]) -> None:
-    chain = open_chain()
-    assert (tmp_path / "chain" / "chain.sqlite").exists()
-    assert chain.node.head.block_number == 0
+def test_a_full_disk_keeps_the_transaction_that_would_have_been_replaced(chain: Any) -> None:
+    old = chain.send(nonce=1, to=TARGET)
+    _fill_the_disk(chain.node)
+    with pytest.raises(StorageError, match="no space is left"):
+        chain.send(nonce=1, to=TARGET, data=b"\1" * 50_000, gas=3_000_000, maxFeePerGas=1, maxPriorityFeePerGas=1)
+    assert chain.node.pooled(old) is not None
+    assert chain.node.waiting == 1
+
+
+def test_a_defect_stops_the_chain_aloud_and_loses_nothing(chain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mooring.ledger.embedded.node._RETRY_S", 0.05)
+    monkeypatch.setattr(block, "build", lambda *arguments: 1 / 0)
+    sent = chain.send(to=TARGET)
+    _await_fault(chain.node)
+    with pytest.raises(LedgerError, match="ZeroDivisionError"):
+        chain.send(key=1, to=TARGET)
+    monkeypatch.undo()
+    chain.mined(sent)
+
+
+def test_a_damaged_state_stops_the_chain_and_blames_no_transaction(
+    chain: Any, open_chain: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mooring.ledger.embedded.node._RETRY_S", 0.05)
+    contract = chain.deploy()
+    code = keccak(chain.node.database[keccak(bytes.fromhex(chain.rpc.request("eth_getCode", [contract])[2:]))])
+    with chain.node.database.transaction() as sql:
+        sql.execute("DELETE FROM kv WHERE k = ?", (code,))
+    chain.node.close()
+    again = open_chain()
+    sent = again.send(nonce=1, to=contract, data=bytes(32))
+    _await_fault(again.node)
+    with pytest.raises(LedgerError, match="has lost part of the state"):
+        again.send(key=1, to=TARGET)
+    assert again.node.pooled(sent) is not None
+    with pytest.raises(RpcError, match="has lost part of the state") as refusal:
+        again.rpc.request("eth_getCode", [contract])
+    assert refusal.value.data["code"] == "chain-corrupt"
+
+
+def test_a_lost_account_is_reported_to_its_sender(chain: Any, open_chain: Callable[..., Any]) -> None:
+    for key in range(6):
+        chain.mined(chain.send(key=key, to=TARGET))
+    node = get_proof(chain.node.database, chain.node.head, chain.address(3), []).nodes[-1]
+    with chain.node.database.transaction() as sql:
+        sql.execute("DELETE FROM kv WHERE k = ?", (keccak(node),))
+    chain.node.close()
+    again = open_chain()
+    with pytest.raises(CorruptError, match="has lost part of the state"):
+        again.send(key=3, nonce=1, to=TARGET)
+    again.mined(again.send(key=4, nonce=1, to=TARGET))
+
+
+def test_only_the_newest_refusals_are_remembered(chain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mooring.ledger.embedded.node._REMEMBERED", 2)
+    chain.node._remember({bytes([number]) * 32: f"reason {number}" for number in range(4)})
+    assert [chain.node.refusal(bytes([number]) * 32) for number in range(4)] == [None, None, "reason 2", "reason 3"]
+
+
+def test_the_chain_is_closed_at_the_end_of_a_with_block(folder: Path, keys: list[Any]) -> None:
+    for _ in range(2):
+        with EmbeddedNode.open(folder, chain_id=31_337, genesis_accounts={}) as node:
+            assert node.head.block_number == 0
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="cannot be made") as refusal:
+        EmbeddedNode.open(tmp_path / "file" / "chain", chain_id=1, genesis_accounts={})
+    assert refusal.value.code == "chain-folder"
+    with EmbeddedNode.open(tmp_path / "new" / "chain", chain_id=1, genesis_accounts={}):
+        assert (tmp_path / "new" / "chain" / "chain.sqlite").exists()

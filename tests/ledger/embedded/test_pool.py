@@ -105,7 +105,7 @@ def test_a_replacement_pays_ten_percent_more_of_both_rounded_up(
 ) -> None:
     held = _transaction(1, 0, fee, tip)
     pool = _filled(held)
-    assert pool.rival(_transaction(1, 0, least_fee, least_tip, salt=1)) is held
+    assert pool.rival(_transaction(1, 0, least_fee, least_tip, salt=1)) == Pooled(0, held)
     for short in ((least_fee - 1, least_tip), (least_fee, least_tip - 1)):
         with pytest.raises(LedgerRefused, match="replacement transaction underpriced"):
             pool.rival(_transaction(1, 0, *short, salt=1))

@@ -141,6 +141,15 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(server: Server, monkeypat
         assert slow.recv(1_000).startswith(b"HTTP/1.1 408")
 
 
+def test_a_client_that_leaves_in_the_middle_of_its_request_harms_nobody(server: Server) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
+    for _ in range(3):
+        with socket.create_connection((server.host, server.port), timeout=10) as leaving:
+            leaving.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    time.sleep(0.1)
+    assert _post(server, _call("eth_chainId")).json()["result"] == "0x7a69"
+
+
 def test_a_call_that_takes_too_long_is_answered_with_an_error(
     chain: Any, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

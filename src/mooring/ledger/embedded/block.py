@@ -7,8 +7,10 @@ import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mooring.errors import MooringError
 from mooring.ledger.embedded.database import ChainDatabase, Overlay
 from mooring.ledger.embedded.evm import (
+    MISSING,
     ChainDB,
     Header,
     Machine,
@@ -94,6 +96,8 @@ def _fill(vm: Machine, draft: Draft, queue: Queue, hopeless: dict[bytes, str]) -
             continue
         try:
             receipt, _ = vm.apply_transaction(filling, transaction.body)
+        except (MooringError, *MISSING):
+            raise  # the database's failure, not the transaction's
         except Exception as error:  # noqa: BLE001  # any failure inside py-evm concerns this transaction alone
             return {transaction.hash: f"the virtual machine failed: {error!r}"}
         filling.gas_used = receipt.gas_used

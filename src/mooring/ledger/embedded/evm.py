@@ -29,11 +29,14 @@ from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.blocks import PragueBlock, PragueBlockHeader
 from eth.vm.forks.prague.receipts import PragueReceiptBuilder
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
+from eth.vm.interrupt import EVMMissingData
 from eth.vm.spoof import SpoofTransaction
 from eth_utils.exceptions import ValidationError
+from trie.exceptions import MissingTrieNode
 
 __all__ = [
     "BLANK_ROOT_HASH",
+    "MISSING",
     "Account",
     "AccountDB",
     "Accounts",
@@ -85,6 +88,10 @@ Machine: TypeAlias = Any
 
 Computation: TypeAlias = Any
 """What an execution did."""
+
+
+MISSING = (EVMMissingData, MissingTrieNode)
+"""What py-evm raises when the database lacks a node or a code that the state refers to: the file is damaged."""
 
 
 def machine(database: BaseAtomicDB, header: Header, chain_id: int) -> Machine:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from trie.exceptions import MissingTrieNode
-
 from mooring.errors import NotFoundError
 from mooring.ledger.embedded.database import ChainDatabase
 from mooring.ledger.embedded.evm import (
     BLANK_ROOT_HASH,
+    MISSING,
     Body,
     CanonicalHeadNotFound,
     ChainDB,
@@ -55,6 +54,8 @@ class History:
         try:
             return self._chain.get_canonical_block_header_by_number(number)
         except HeaderNotFound as error:
+            if number <= self.newest().block_number:
+                raise self._database.corrupt(f"has lost block {number}") from error
             raise _missing(f"block {number}") from error
 
     def header_by_hash(self, block_hash: bytes) -> Header:
@@ -68,14 +69,14 @@ class History:
         """The block's transactions in order."""
         try:
             return tuple(self._chain.get_block_transactions(header, PragueTransactionBuilder))
-        except MissingTrieNode as error:
+        except MISSING as error:
             raise self._database.corrupt(f"has lost transactions of block {header.block_number}") from error
 
     def receipts(self, header: Header) -> tuple[Receipt, ...]:
         """The block's receipts in order."""
         try:
             return tuple(self._chain.get_receipts(header, PragueReceiptBuilder))
-        except MissingTrieNode as error:
+        except MISSING as error:
             raise self._database.corrupt(f"has lost receipts of block {header.block_number}") from error
 
     def find(self, tx_hash: bytes) -> Place | None:

@@ -36,22 +36,17 @@ class ChainLock:
     @classmethod
     def acquire(cls, folder: Path) -> ChainLock:
         """Take the lock or raise `BusyError`, which names the holder's process id."""
-        descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = -1
         try:
+            descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lock = cls(descriptor)
             lock.announce("")
-        except BlockingIOError:
-            holder = _read(descriptor)
-            os.close(descriptor)
-            raise _busy(folder, holder) from None
         except OSError as error:
-            os.close(descriptor)
-            raise StorageError(
-                f"cannot lock the chain in {folder}: {error.strerror}",
-                code="chain-lock",
-                hint="Use a folder on a local file system that has free space and supports flock.",
-            ) from error
+            holder = _read(descriptor) if isinstance(error, BlockingIOError) else None
+            if descriptor >= 0:
+                os.close(descriptor)
+            raise _busy(folder, holder) if isinstance(error, BlockingIOError) else _unusable(folder, error) from error
         return lock
 
     def announce(self, url: str) -> None:
@@ -113,4 +108,12 @@ def _busy(folder: Path, holder: Holder | None) -> BusyError:
         f"the chain in {folder} is held by {who}",
         code="chain-busy",
         hint=f"One process writes a chain at a time.{where or ' Either'} stop that process and try again.",
+    )
+
+
+def _unusable(folder: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot lock the chain in {folder}: {error.strerror}",
+        code="chain-lock",
+        hint="Use a folder on a local file system with free space, which supports flock and this user may write to.",
     )

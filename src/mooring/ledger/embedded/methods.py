@@ -12,6 +12,7 @@ from eth_abi.exceptions import DecodingError
 
 from mooring.errors import MooringError
 from mooring.ledger.embedded import execution, logs, params
+from mooring.ledger.embedded.evm import MISSING
 from mooring.ledger.embedded.execution import Outcome
 from mooring.ledger.embedded.fees import fee_history
 from mooring.ledger.embedded.history import Place
@@ -43,6 +44,8 @@ def _answered(method: Method, node: EmbeddedNode, *arguments: Any) -> Any:
         return method(node, arguments)
     except MooringError as error:
         raise as_rpc(error) from error
+    except MISSING as error:
+        raise as_rpc(node.database.corrupt(f"has lost part of the state: {error}")) from error
 
 
 def as_rpc(error: MooringError) -> RpcError:

@@ -12,7 +12,7 @@ from typing import Self
 from mooring.errors import ConfigError, LedgerError, LedgerRefused, MooringError, StorageError
 from mooring.ledger.embedded import block, execution, genesis, logs
 from mooring.ledger.embedded.database import ChainDatabase
-from mooring.ledger.embedded.evm import Accounts, Header
+from mooring.ledger.embedded.evm import MISSING, Accounts, Header
 from mooring.ledger.embedded.history import History
 from mooring.ledger.embedded.lock import ChainLock
 from mooring.ledger.embedded.pool import Pool, Pooled
@@ -73,7 +73,7 @@ class EmbeddedNode:
         if another process has it, `CorruptError` if the file is damaged, `ConfigError` if it is another chain.
         """
         folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         lock = ChainLock.acquire(folder)
         database: ChainDatabase | None = None
         try:
@@ -162,7 +162,7 @@ class EmbeddedNode:
         if self._stopping or self._fault is not None:
             return [self._halted()] * len(decoded)
         results: list[bytes | MooringError] = []
-        taken: list[tuple[Pooled, Transaction | None]] = []
+        taken: list[tuple[Pooled, Pooled | None]] = []
         for entry in decoded:
             if isinstance(entry, MooringError):
                 results.append(entry)
@@ -170,8 +170,10 @@ class EmbeddedNode:
             try:
                 taken.extend(self._admit(entry))
                 results.append(entry.hash)
-            except LedgerRefused as error:
+            except MooringError as error:
                 results.append(error)
+            except MISSING as error:
+                results.append(self.database.corrupt(f"has lost part of the state: {error}"))
         try:
             self._keep_pending(taken)
         except MooringError as error:
@@ -181,7 +183,7 @@ class EmbeddedNode:
         self._changed.notify_all()
         return results
 
-    def _admit(self, transaction: Transaction) -> list[tuple[Pooled, Transaction | None]]:
+    def _admit(self, transaction: Transaction) -> list[tuple[Pooled, Pooled | None]]:
         """Put a transaction in the pool if the state allows it; empty if it is known already."""
         if self._pool.find(transaction.hash) or self.history.find(transaction.hash):
             return []
@@ -189,9 +191,6 @@ class EmbeddedNode:
         if transaction.nonce < nonce:
             detail = f"next nonce {nonce}, tx nonce {transaction.nonce}"
             raise _refused(f"nonce too low: {detail}", "nonce-too-low", "Sign it again with the next nonce.")
-        if transaction.max_fee < self._head.base_fee_per_gas:
-            detail = f"maxFeePerGas {transaction.max_fee}, baseFee {self._head.base_fee_per_gas}"
-            raise _refused(f"max fee per gas less than block base fee: {detail}", "fee-too-low", "Offer more.")
         balance = self._accounts.get_balance(transaction.sender)
         if balance < transaction.cost:
             detail = f"balance {balance}, tx cost {transaction.cost}"
@@ -203,23 +202,23 @@ class EmbeddedNode:
         self._pool.add(pooled)
         return [(pooled, rival)]
 
-    def _keep_pending(self, taken: list[tuple[Pooled, Transaction | None]]) -> None:
+    def _keep_pending(self, taken: list[tuple[Pooled, Pooled | None]]) -> None:
         """Write what was taken in, durably, in one commit."""
         if not taken:
             return
         with self.database.transaction() as sql:
             for pooled, rival in taken:
                 if rival is not None:
-                    sql.execute("DELETE FROM pending WHERE hash = ?", (rival.hash,))
+                    sql.execute("DELETE FROM pending WHERE hash = ?", (rival.transaction.hash,))
                 row = (pooled.arrival, pooled.transaction.hash, pooled.transaction.raw)
                 sql.execute("INSERT INTO pending VALUES (?, ?, ?)", row)
 
-    def _forget(self, taken: list[tuple[Pooled, Transaction | None]]) -> None:
+    def _forget(self, taken: list[tuple[Pooled, Pooled | None]]) -> None:
         """Undo in memory what could not be written."""
         for pooled, rival in reversed(taken):
             self._pool.remove(pooled.transaction.hash)
             if rival is not None:
-                self._pool.add(Pooled(pooled.arrival, rival))
+                self._pool.add(rival)
 
     def _restore(self) -> None:
         """Take up the transactions that were accepted and not included before the chain was closed."""
@@ -244,6 +243,8 @@ class EmbeddedNode:
                 self._fault = None
             except MooringError as error:
                 self._suffer(error)
+            except MISSING as error:
+                self._suffer(self.database.corrupt(f"has lost part of the state: {error}"))
             except Exception as error:
                 _LOGGER.exception("no block could be made")
                 self._suffer(LedgerError(f"no block could be made: {error!r}", code="chain-fault", hint="Report it."))
@@ -308,6 +309,17 @@ class EmbeddedNode:
             code="chain-stopped",
             hint=f"{self._fault.hint} It goes on by itself then, and nothing that was accepted is lost.",
         )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the chain's folder {folder} cannot be made: {error.strerror}",
+            code="chain-folder",
+            hint="Choose a folder that this user may write to.",
+        ) from error
 
 
 def _settle(database: ChainDatabase, chain_id: int, accounts: Mapping[bytes, int], now_s: int) -> None:

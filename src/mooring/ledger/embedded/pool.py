@@ -39,7 +39,7 @@ class Pool:
         pooled = self._by_hash.get(tx_hash)
         return pooled.transaction if pooled else None
 
-    def rival(self, transaction: Transaction) -> Transaction | None:
+    def rival(self, transaction: Transaction) -> Pooled | None:
         """The pooled transaction that this one would replace.
 
         Raises `LedgerRefused` if it does not pay 10 % more than its rival, at least 1 wei, or if the pool is full.
@@ -61,7 +61,7 @@ class Pool:
                 code="replacement-underpriced",
                 hint="Offer at least 10 % more of both, or use the next nonce.",
             )
-        return rival
+        return held
 
     def add(self, pooled: Pooled) -> None:
         """Take a transaction in, in place of the one with its sender and nonce."""

@@ -8,11 +8,10 @@ from typing import Any
 
 import rlp
 from eth_hash.auto import keccak
-from trie.exceptions import MissingTrieNode
 from trie.hexary import HexaryTrie
 
 from mooring.ledger.embedded.database import ChainDatabase
-from mooring.ledger.embedded.evm import BLANK_ROOT_HASH, Account, Header
+from mooring.ledger.embedded.evm import BLANK_ROOT_HASH, MISSING, Account, Header
 
 __all__ = ["AccountProof", "SlotProof", "get_proof"]
 
@@ -45,7 +44,7 @@ def get_proof(database: ChainDatabase, header: Header, address: bytes, slots: Se
         nodes, encoded = _walk(database, header.state_root, address)
         account = rlp.decode(encoded, Account) if encoded else Account()
         proved = tuple(_slot(database, account.storage_root, slot) for slot in slots)
-    except (MissingTrieNode, KeyError) as error:
+    except (*MISSING, KeyError) as error:
         raise database.corrupt(f"has lost part of the state of block {header.block_number}") from error
     return AccountProof(address, account.balance, account.nonce, account.storage_root, account.code_hash, nodes, proved)
 

@@ -113,8 +113,6 @@ class _Application:
         self._hosts = {f"{name}:{port}".encode() for name in names}
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
         status, body = await self._reply(scope, receive)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if status in (408, 413):

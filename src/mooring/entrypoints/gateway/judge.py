@@ -13,7 +13,7 @@ from mooring.entrypoints.gateway.fleet import Fleet, Key
 from mooring.entrypoints.gateway.meter import Meter
 from mooring.entrypoints.gateway.parts import ACTIVE, GatewayParts, ServedVersion, Verdict
 from mooring.entrypoints.gateway.problem import Problem, problem_of
-from mooring.entrypoints.gateway.settings import GatewaySettings
+from mooring.entrypoints.gateway.settings import PURPOSE, GatewaySettings
 from mooring.errors import MooringError, NotFoundError
 
 __all__ = ["LABEL", "Judge", "Judgement", "Loading"]
@@ -22,7 +22,6 @@ LABEL = "[a-z0-9][a-z0-9._-]{0,63}"
 """What a model or version may be called, as a regular expression."""
 
 _PATH = re.compile(f"/v2/models/({LABEL})(?:/versions/({LABEL}))?/infer".encode())
-_PURPOSE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}")
 _REMEMBERED = 4096
 _RULE_LIMIT = 512
 
@@ -71,11 +70,11 @@ class Judge:
             return Problem(
                 "path", f"{path[:120]!r} is no inference path", "POST /v2/models/<model>[/versions/<version>]/infer"
             )
-        if purpose and _PURPOSE.fullmatch(purpose) is None:
-            return Problem("purpose", f"mooring-purpose is {purpose!r:.80}", "1 to 64 of letters, digits and . _ : / -")
+        wanted = purpose.decode("latin-1") or self._settings.default_purpose
+        if PURPOSE.fullmatch(wanted) is None:
+            return Problem("purpose", f"mooring-purpose is {wanted!r:.80}", "1 to 64 of letters, digits and . _ : / -")
         try:
             caller = self._callers.name(authorization)
-            wanted = purpose.decode() or self._settings.default_purpose
             return self._decide_version(target, caller, match[1].decode(), (match[2] or b"").decode(), wanted)
         except MooringError as error:
             return problem_of(error, "undecided")

@@ -142,8 +142,8 @@ class GatewayParts:
     """The gateway's surroundings.
 
     `log` None means an unrecorded gateway, for measuring only: the settings must say so too. `reopen` gives the log
-    anew after an append has failed: what the disk holds is then read again before anything is written. `tracer` None means no spans.
-    `registry` holds further metrics to publish. `now_ns` is the clock for times in the log.
+    anew after an append has failed: what the disk holds is then read again before anything is written. `tracer` None
+    means no spans. `registry` holds further metrics to publish. `now_ns` is the clock for times in the log.
     """
 
     source: ModelSource

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -42,6 +43,19 @@ class _Event:
 
 
 _EVENT = _Event()
+
+
+class _Flow(FlowControl):
+    """Flow control that reads nothing while pipelined bytes are held back."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self.held: list[bytes] = []
+
+    def resume_reading(self) -> None:
+        """Read on, unless bytes are held back."""
+        if not self.held:
+            super().resume_reading()
 
 
 class _Exchange:
@@ -92,12 +106,21 @@ class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin a connection, and watch it."""
         super().connection_made(transport)
+        self.flow: _Flow = _Flow(transport)
         if not type(self).sweeping:
             type(self).sweeping = True
             self.loop.call_later(_SWEEP_S, self._sweep_all)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; a head that grows beyond its bound ends the connection."""
+        """Take bytes; a head that grows beyond its bound ends the connection.
+
+        While a request waits behind another one, further bytes are held back and nothing more is read: uvicorn alone
+        would take in requests without bound.
+        """
+        if self.pipeline:
+            self.flow.held.append(data)
+            self.flow.pause_reading()
+            return
         super().data_received(data)
         if self._in_head:
             self._head_size += len(data)
@@ -157,6 +180,12 @@ class _Protocol(HttpToolsProtocol):
         self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn asks of a cycle
         self.door.enter(target, b"".join(self._body), exchange, self._trace(fields) if self.traced else _NO_TRACE)
 
+    def on_response_complete(self) -> None:
+        """Go on with what was pipelined, and then with what was held back."""
+        super().on_response_complete()
+        if self.flow.held and not self.pipeline:
+            self.loop.call_soon(self._take_held)
+
     def reply(self, answer: Answer, *, keep_alive: bool) -> None:
         """Write one answer, and go on with what was pipelined behind the request."""
         self.transport.write(self._head(answer, keep_alive) + answer.body)
@@ -167,6 +196,13 @@ class _Protocol(HttpToolsProtocol):
             self.on_response_complete()
         else:
             self.server_state.total_requests += 1
+
+    def _take_held(self) -> None:
+        data = b"".join(self.flow.held)
+        self.flow.held.clear()
+        if data and not self.transport.is_closing():
+            self.data_received(data)
+            self.flow.resume_reading()
 
     def _is_plain(self) -> bool:
         if not (self.url.startswith(_PREFIX) and self.url.endswith(_SUFFIX)) or self.parser.get_method() != b"POST":
@@ -217,7 +253,10 @@ class _Protocol(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """Close the connection if it was idle, or has been sending one request, for too long."""
-        if (self.cycle is not None and not self.cycle.response_complete) or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._since = now
             return
         settings = self.door.settings
         if self._reading and now - self._since > settings.read_timeout_s:

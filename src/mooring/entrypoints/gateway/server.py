@@ -25,6 +25,7 @@ class GatewayServer:
     """A gateway on a socket that is bound at once; raises ConfigError `gateway-address` if it cannot be."""
 
     def __init__(self, app: Gateway, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.app = app
         self._socket = _bind(host, port)
         self.host: str = host
         self.port: int = self._socket.getsockname()[1]

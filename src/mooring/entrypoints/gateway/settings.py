@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 
 from mooring.errors import ConfigError
 
-__all__ = ["ANONYMOUS", "GatewaySettings"]
+__all__ = ["ANONYMOUS", "PURPOSE", "GatewaySettings"]
 
 ANONYMOUS = "anonymous"
 """The caller who shows no token."""
+
+PURPOSE = re.compile("[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}")
+"""What a purpose may be called."""
 
 _HASH = re.compile("[0-9a-f]{64}")
 _POSITIVE = (
@@ -69,6 +72,8 @@ class GatewaySettings:
         for name in ("max_wait_s", "inline_run_s"):
             if getattr(self, name) < 0:
                 raise _refuse(name, getattr(self, name), "0 or more seconds")
+        if PURPOSE.fullmatch(self.default_purpose) is None:
+            raise _refuse("default_purpose", self.default_purpose, "1 to 64 of letters, digits and . _ : / -")
         for digest, caller in self.callers.items():
             if _HASH.fullmatch(digest) is None:
                 raise _refuse("callers", digest, "the SHA-256 of a token in lower-case hex")

@@ -29,7 +29,7 @@ LOCAL_ORGANISATIONS = """\
 [[organisation]]
 name = "hospital"
 member = [
-  { name = "alice", roles = ["publisher", "operator"] },
+  { name = "alice", roles = ["publisher", "approver", "operator"] },
 ]
 
 [[organisation]]

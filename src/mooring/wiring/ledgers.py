@@ -12,6 +12,7 @@ import msgspec
 from mooring.errors import ConfigError
 from mooring.ledger.embedded.lock import find_endpoint
 from mooring.ledger.embedded.node import EmbeddedNode
+from mooring.ledger.embedded.server import serve
 from mooring.ledger.embedded.transport import LocalTransport
 from mooring.ledger.evm import EvmLedger, EvmSettings
 from mooring.ledger.founding import deploy
@@ -23,7 +24,16 @@ from mooring.storage.port import KeyManagement
 from mooring.wiring.config import ROLES, Config
 from mooring.wiring.home import Home
 
-__all__ = ["ANCHORER", "Contracts", "OpenLedger", "accounts", "found_ledger", "load_contracts", "open_ledger"]
+__all__ = [
+    "ANCHORER",
+    "Contracts",
+    "OpenLedger",
+    "accounts",
+    "found_ledger",
+    "load_contracts",
+    "open_ledger",
+    "serve_node",
+]
 
 ANCHORER = "anchorer"
 """The key whose account writes checkpoints on the ledger."""
@@ -33,7 +43,7 @@ _ENDOWMENT = 10**24
 
 
 class Contracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the contracts stand: on which chain (EIP-155 id), since which block, and what their creation cost in gas."""
+    """Where the contracts stand: on which chain (EIP-155 id), since which block; what their creation cost in gas."""
 
     contracts: dict[str, str]
     chain_id: int = 0
@@ -145,3 +155,10 @@ def _http(stack: ExitStack, url: str) -> HttpTransport:
     transport = HttpTransport([url])
     stack.callback(transport.close)
     return transport
+
+
+@contextmanager
+def serve_node(node: EmbeddedNode, port: int) -> Iterator[str]:
+    """Serve an embedded chain's JSON-RPC on loopback while the block lasts; yields its URL."""
+    with serve(node, port=port) as server:
+        yield server.url

@@ -5,36 +5,41 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from mooring.errors import BusyError, ConfigError, NotFoundError, StorageError
+from mooring.errors import BusyError, ConfigError, NotFoundError
 from mooring.ledger.embedded.node import EmbeddedNode
 from mooring.ledger.follower import Follower
-from mooring.ledger.port import Finality
 from mooring.ledger.registry import RegistryState, origin_id
 from mooring.policy import Policy
 from mooring.proofs.checkpoint import read_checkpoint
 from mooring.proofs.keys import Kind, PublicKey
 from mooring.proofs.trust import Trust
+from mooring.records.digest import Digest
 from mooring.records.manifest import Manifest
 from mooring.storage.atomic import replace
 from mooring.storage.filelog import FileLog
 from mooring.storage.hashing import hash_tree
+from mooring.storage.index import Index
 from mooring.storage.keyfiles import KeyFiles
+from mooring.storage.log import ScrubReport
 from mooring.storage.notes import FileNotes
 from mooring.wiring import stores
 from mooring.wiring.config import Config, load
 from mooring.wiring.home import Home
-from mooring.wiring.ledgers import ANCHORER, open_ledger
+from mooring.wiring.indexes import open_index, temporary_index
+from mooring.wiring.ledgers import ANCHORER, OpenLedger, load_contracts, open_ledger, serve_node
 from mooring.wiring.policies import policy_in_force
+from mooring.wiring.receipts import Receipts
+from mooring.wiring.source import commit_of
 from mooring.wiring.trusting import current_trust
 from mooring.workflows.anchor import Anchored, anchor, seal
 from mooring.workflows.authorise import Authoriser, Verdict
 from mooring.workflows.deployment import Actor, Deployment
-from mooring.workflows.follow import IndexSink
+from mooring.workflows.follow import IndexSink, event_of, index_attestations, require_same
 from mooring.workflows.govern import KeyRegistered, register_key, revoke_key
 from mooring.workflows.load import FollowedModels, purposes_of
 from mooring.workflows.versions import split
@@ -55,7 +60,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open deployment; `node` is the embedded chain if this process holds it, `url` its or another node's address."""
+    """An open deployment; `node` is the embedded chain if this process holds it, `url` where another node answers."""
 
     home: Home
     config: Config
@@ -104,9 +109,13 @@ class Session:
         """Write a result file, whole or not at all."""
         replace(path, data, mode=0o644)
 
+    def trust(self) -> Trust:
+        """Return the deployment's trust root, with the keys as the ledger has them now."""
+        return current_trust(self.deployment, self.config)
+
     def write_trust(self) -> Trust:
-        """Write the deployment's trust root anew, with the keys as the ledger has them now, and return it."""
-        trust = current_trust(self.deployment, self.config)
+        """Write the deployment's trust root anew, and return it."""
+        trust = self.trust()
         replace(self.home.trust, trust.to_bytes() + b"\n", mode=0o644)
         return trust
 
@@ -189,3 +198,124 @@ class Session:
                 "the key store is read-only", code="keys-read-only", hint="change the environment instead"
             )
         return keys
+
+    def serve_chain(self, port: int) -> AbstractContextManager[str]:
+        """Serve the embedded chain's JSON-RPC on loopback while the block lasts; another ledger needs no serving."""
+        return serve_node(self.node, port) if self.node is not None else nullcontext(self.url)
+
+    def anchor_newest(self, receipts: Receipts | None) -> list[Anchored]:
+        """Anchor what is sealed, from a process that writes the receipts log itself."""
+        made = self.anchor()
+        for item in made:
+            if receipts is not None and item.origin == self.deployment.receipts_origin:
+                receipts.note_anchor(item.size)
+        return made
+
+    def founding_gas(self) -> dict[str, int]:
+        """Return what the creation of each contract cost in gas; nothing where there are no contracts."""
+        return load_contracts(self.home).gas
+
+    def code_commit(self) -> str:
+        """Return the commit of the code that runs, if it runs from a git checkout; else this version's name."""
+        return commit_of(Path(__file__).parent)
+
+    def blob_path(self, digest: Digest) -> Path:
+        """Return the file of a blob in the local store: for drills that damage it."""
+        return next(path for path in self.home.path.rglob(f"*{digest.hex[-56:]}") if path.is_file())
+
+    def index_files(self) -> list[Path]:
+        """Return the files of an SQLite index: for drills that damage it."""
+        return sorted(self.home.path.glob(f"{self.home.index.name}*"), reverse=True)
+
+    def published(self, which: str) -> Path:
+        """Return the folder of a log that a web server may show."""
+        return self.home.log(self._origin(which)) / "public"
+
+    def scrub_receipts(self) -> ScrubReport:
+        """Read the receipts log again, whole, beside the process that writes it."""
+        with self.read("receipts") as log:
+            return log.scrub()
+
+    def index_digest(self) -> str:
+        """Return the digest over all rows of the index."""
+        return self.deployment.index.digest()
+
+    def attestations(self) -> int:
+        """Return how many attestations are indexed."""
+        return self.deployment.index.attested(self.deployment.records_origin)
+
+    def check_index(self) -> None:
+        """Compare the index, read anew, with one made from log and ledger; raises CorruptError `index-differs`."""
+        self.deployment.follow()
+        with open_index(self.home, self.config) as kept, temporary_index() as fresh:
+            Follower(self.deployment.ledger, IndexSink(fresh)).catch_up()
+            with self.read("records") as log:
+                index_attestations(fresh, log)
+            kept.check()
+            require_same(kept.digest(), fresh.digest())
+
+
+@contextmanager
+def open_session(home: Home, *, rebuild: bool = False) -> Iterator[Session]:
+    """Open a founded deployment: its ledger, stores, logs and index, all brought up to date with each other.
+
+    With `rebuild` the index is dropped first and filled again from log and ledger.
+    """
+    config = load(home.config)
+    with ExitStack() as stack:
+        keys = stores.open_keys(home, config)
+        opened = stack.enter_context(open_ledger(home, config, keys))
+        index = stack.enter_context(open_index(home, config))
+        if rebuild:
+            index.clear()
+        follower = Follower(
+            opened.ledger,
+            IndexSink(index),
+            interval_s=config.ledger.interval_s,
+            max_staleness_s=config.ledger.max_staleness_s,
+        )
+        deployment = _deployment(home, config, keys, opened, index, follower)
+        _index_log(deployment)
+        yield Session(home, config, deployment, follower, opened.node, opened.url)
+
+
+def _index_log(deployment: Deployment) -> None:
+    """Index what a process that died has logged and not indexed; before the first attestation there is no log."""
+    try:
+        with deployment.read_log(deployment.records_origin) as log:
+            index_attestations(deployment.index, log)
+    except NotFoundError as error:
+        if error.code != "log":
+            raise
+
+
+def _deployment(
+    home: Home, config: Config, keys: stores.Keys, opened: OpenLedger, index: Index, follower: Follower
+) -> Deployment:
+    actors = [Actor(member.name, org.name) for org in config.organisations for member in org.members]
+
+    def follow() -> RegistryState:
+        follower.catch_up()
+        return follower.state
+
+    return Deployment(
+        name=config.deployment,
+        actors={actor.name: actor for actor in actors},
+        threshold=config.threshold,
+        ledger=opened.ledger,
+        follow=follow,
+        events=lambda: [event_of(row) for row in index.events()],
+        final=lambda: follower.last.final if follower.last is not None else -1,
+        blobs=stores.open_blobs(home, config),
+        keys=keys,
+        secrets=stores.open_secrets(home, keys),
+        index=index,
+        records=lambda: stores.open_log(home, f"{config.deployment}/records", read_only=False),
+        read_log=lambda origin: stores.open_log(home, origin, read_only=True),
+        notes=FileNotes(home.notes),
+        witnesses=stores.witnesses(home, config, keys),
+        anchorer=ANCHORER,
+        confirm_timeout_s=config.ledger.confirm_timeout_s,
+        clock_ns=time.time_ns,
+        random=os.urandom,
+    )

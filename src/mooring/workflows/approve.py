@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mooring.ledger.port import Call
 from mooring.ledger.registry import NO_WORD, Status
-from mooring.ledger.rules import decide
 from mooring.records.digest import Digest
 from mooring.records.predicates import Approval
 from mooring.records.statement import Statement
 from mooring.workflows.attest import attest
 from mooring.workflows.deployment import Actor, Deployment
-from mooring.workflows.transact import transact
+from mooring.workflows.transact import check_call, transact
 from mooring.workflows.versions import find, occasion, split, subject
 
 __all__ = ["Approved", "approve"]
@@ -46,8 +44,7 @@ def approve(
     predicate = Approval(asset, label, deployment.now(), actor.organisation, decision, comment)
     cost = 0
     if decision == "approve":
-        call = Call("AssetRegistry", "approve", (version.id, NO_WORD), actor.name, "")
-        decide(state, call, deployment.keys.address(actor.name))  # refused here, it is never attested
+        check_call(deployment, state, actor, "approve", (version.id, NO_WORD))
     attested = attest(deployment, Statement(subject(name, version), predicate), actor.organisation)
     if decision == "approve":
         args = (version.id, attested.digest.value)

@@ -14,7 +14,7 @@ from mooring.records.predicates import Incident, StatusChange
 from mooring.records.statement import Statement
 from mooring.workflows.attest import Attested, attest
 from mooring.workflows.deployment import Actor, Deployment
-from mooring.workflows.transact import transact
+from mooring.workflows.transact import check_call, transact
 from mooring.workflows.versions import find, occasion, split, subject
 
 __all__ = ["Changed", "activate", "report_incident", "retire", "revoke", "rollback", "suspend"]
@@ -36,9 +36,9 @@ class Changed:
 def activate(
     deployment: Deployment, actor: Actor, name: str, policy: Policy, *, environment: str, purposes: tuple[str, ...]
 ) -> Changed:
-    """Put an approved version into service, if the policy lets it, and attest for which purposes.
+    """Attest for which purposes an approved version goes into service, if the policy lets it, and activate it.
 
-    Raises WorkflowError `policy-denied` naming the rule; LedgerRefused if the ledger's rules say no.
+    The attestation goes first, so that whoever sees the version active finds its purposes in the log. Raises WorkflowError `policy-denied` naming the rule; LedgerRefused if the ledger's rules say no.
     """
     state = deployment.follow()
     version = find(state, name)
@@ -51,11 +51,11 @@ def activate(
             code="policy-denied",
             hint="see: mooring policy show",
         )
-    changed = _change(deployment, actor, name, "activate", (version.id,), "activated")
+    check_call(deployment, state, actor, "activate", (version.id,))
     asset, label = split(name)
     predicate = DeploymentPredicate(asset, label, deployment.now(), environment, purposes, policy.digest)
     attest(deployment, Statement(subject(name, version), predicate), actor.organisation)
-    return changed
+    return _change(deployment, actor, name, "activate", (version.id,), "activated")
 
 
 def suspend(deployment: Deployment, actor: Actor, name: str, reason: str) -> Changed:

@@ -8,11 +8,15 @@ from typing import Protocol
 
 from mooring.errors import CorruptError, NotFoundError
 from mooring.ledger.registry import RegistryState, Status, Version, asset_id, version_id
+from mooring.proofs import dsse
 from mooring.records.digest import Digest, sha256
 from mooring.records.manifest import Manifest, Resource
+from mooring.records.predicates import Deployment as DeploymentPredicate
+from mooring.records.statement import Statement
 from mooring.storage.port import BlobStore
+from mooring.workflows.deployment import Deployment
 
-__all__ = ["Followed", "FollowedModels", "ModelVersion", "load_model", "model_file"]
+__all__ = ["Followed", "FollowedModels", "ModelVersion", "load_model", "model_file", "purposes_of"]
 
 _MODEL = 2
 _LIMIT = 2 * 1024**3
@@ -38,12 +42,12 @@ class Followed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One version as the followed ledger has it."""
+    """One version as the followed ledger has it: `status` is a status word, `policy` the digest set for its asset."""
 
     status: str
     manifest: Digest
-    purposes: tuple[str, ...]
-    policy: Digest | None
+    purposes: tuple[str, ...] = ()
+    policy: Digest | None = None
 
 
 class FollowedModels:
@@ -140,6 +144,17 @@ def model_file(manifest: Manifest) -> Resource:
             f"the artifact has {len(found)} .onnx files", code="model-file", hint="serve artifacts with exactly one"
         )
     return found[0]
+
+
+def purposes_of(deployment: Deployment, manifest: Digest) -> tuple[str, ...]:
+    """Return the purposes that the newest deployment statement of a version names; none before there is one."""
+    rows = deployment.index.attestations(digest=str(manifest), predicate_type="urn:mooring:deployment:v1")
+    if not rows:
+        return ()
+    with deployment.read_log(deployment.records_origin) as log:
+        envelope = dsse.Envelope.from_canonical(log.entry(rows[-1].index))
+    predicate = Statement.from_bytes(envelope.payload).predicate
+    return predicate.purposes if isinstance(predicate, DeploymentPredicate) else ()
 
 
 def _find(state: RegistryState, model: str, label: str) -> Version:

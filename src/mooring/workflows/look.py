@@ -78,7 +78,7 @@ def history(deployment: Deployment, name: str) -> list[HistoryLine]:
     state = deployment.follow()
     version = find(state, name)
     who = _names(deployment)
-    lines = [_ledger_line(event, who) for event in deployment.events() if _about(event, version)]
+    lines = [_ledger_line(event, version, who) for event in deployment.events() if _about(event, version)]
     manifest = str(Digest("sha256", version.manifest))
     for row in deployment.index.attestations(digest=manifest):
         kind = row.predicate_type.split(":")[2]
@@ -120,15 +120,17 @@ def _about(event: Event, version: Version) -> bool:
     return event.name in _LEDGER_EVENTS and event.args.get("version") == version.id
 
 
-def _ledger_line(event: Event, who: dict[str, str]) -> HistoryLine:
-    actor = next((event.args[n] for n in ("actor", "approver", "proposer") if n in event.args), "")
+def _ledger_line(event: Event, version: Version, who: dict[str, str]) -> HistoryLine:
+    actor = next((str(event.args[n]) for n in ("actor", "approver", "proposer") if n in event.args), "")
     what, detail = event.name, ""
     if event.name == "StatusChanged":
         what = f"{_status(event.args['from'])} → {_status(event.args['to'])}"
+    elif event.name == "CurrentChanged":
+        what = "served by default" if event.args["to"] == version.id else "no longer served by default"
     elif event.name == "Approved":
-        detail = f"{event.args['approvals']} organisations"
+        detail = f"{_number(event.args['approvals'])} organisations"
     where = f"ledger {event.block}"
-    return HistoryLine(format_time(event.time), where, what, who.get(str(actor), str(actor)), detail)
+    return HistoryLine(format_time(event.time), where, what, who.get(actor, actor), detail)
 
 
 def _names(deployment: Deployment) -> dict[str, str]:
@@ -144,8 +146,12 @@ def _names(deployment: Deployment) -> dict[str, str]:
 
 
 def _status(value: Value) -> str:
+    return Status(_number(value)).name.lower()
+
+
+def _number(value: Value) -> int:
     assert isinstance(value, int)
-    return Status(value).name.lower()
+    return value
 
 
 def _word(version: Version) -> str:

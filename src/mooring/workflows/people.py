@@ -16,7 +16,7 @@ from mooring.records.predicates import Dataset, Erasure
 from mooring.records.statement import Statement, Subject
 from mooring.workflows.attest import Attested, attest
 from mooring.workflows.deployment import Actor, Deployment
-from mooring.workflows.register import Registered, register_dataset, registered
+from mooring.workflows.register import Registered, manifest_at, register_dataset, registered
 from mooring.workflows.versions import find
 
 __all__ = ["Erased", "erase_person", "read_table", "register_table"]
@@ -82,7 +82,7 @@ def _same_rows(deployment: Deployment, version: Version, csv: bytes, name: str) 
 
 
 def _open(deployment: Deployment, version: Version, name: str) -> tuple[Manifest, OpenTable]:
-    manifest = Manifest.from_bytes(deployment.blobs.read_all(Digest("sha256", version.manifest)))
+    manifest = manifest_at(deployment, version)
     sealed = manifest.find(f"{_TABLE}.sealed")
     if sealed is None:
         raise WorkflowError(f"{name} is no sealed table", code="not-a-table", hint="it was registered from files")

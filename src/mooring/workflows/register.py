@@ -16,7 +16,7 @@ from mooring.workflows.attest import Attested, attest
 from mooring.workflows.deployment import Actor, Deployment
 from mooring.workflows.transact import transact
 
-__all__ = ["Registered", "evaluation_digest", "register_dataset", "register_model", "registered"]
+__all__ = ["Registered", "evaluation_digest", "manifest_at", "register_dataset", "register_model", "registered"]
 
 _KIND = {Dataset: 1, Model: 2}
 
@@ -63,6 +63,11 @@ def register_model(
 def evaluation_digest(manifest: Manifest, evaluation: Evaluation) -> Digest:
     """Return the digest by which a model's statement names its evaluation."""
     return _statement(manifest, evaluation).digest
+
+
+def manifest_at(deployment: Deployment, version: Version) -> Manifest:
+    """Return a registered version's manifest from the blob store, checked by its digest on the ledger."""
+    return Manifest.from_bytes(deployment.blobs.read_all(Digest("sha256", version.manifest)))
 
 
 def registered(deployment: Deployment, name: str, label: str) -> Version | None:

@@ -6,14 +6,23 @@ from hashlib import sha256
 
 from mooring.errors import LedgerRefused, LedgerUnknown
 from mooring.ledger.port import Call, Finality, Outcome, State, Value
-from mooring.workflows.deployment import Deployment
+from mooring.ledger.registry import RegistryState
+from mooring.ledger.rules import decide
+from mooring.workflows.deployment import Actor, Deployment
 
-__all__ = ["call_key", "transact"]
+__all__ = ["call_key", "check_call", "transact"]
 
 
 def call_key(contract: str, method: str, args: tuple[Value, ...], sender: str, occasion: str) -> str:
     """Return the idempotency key of a call: the same act on the same occasion is done once."""
     return sha256(repr((contract, method, args, sender, occasion)).encode()).hexdigest()
+
+
+def check_call(
+    deployment: Deployment, state: RegistryState, actor: Actor, method: str, args: tuple[Value, ...]
+) -> None:
+    """Raise what the registry's rules would refuse a call with: what is refused here is not attested first."""
+    decide(state, Call("AssetRegistry", method, args, actor.name, ""), deployment.keys.address(actor.name))
 
 
 def transact(

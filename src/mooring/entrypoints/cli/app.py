@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from mooring import __version__
@@ -61,16 +60,25 @@ def run() -> None:
     """Run the command line; every MooringError becomes a message and an exit code."""
     output = Output(as_json="--json" in sys.argv)
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)
     except MooringError as error:
         sys.exit(output.fail(error))
-    except click.exceptions.Abort:
+    except typer.Abort:
         sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (typer.Exit, click.exceptions.Exit) as error:
+    except typer.TyperException as error:
+        sys.exit(_usage(error))
+    except typer.Exit as error:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; nothing more can be said
         sys.exit(141)
+
+
+def _usage(error: typer.TyperException) -> int:
+    """Show what is wrong with the command's words, with the usage line where there is one."""
+    show = getattr(error, "show", None)
+    if show is None:
+        print(f"error: {error}", file=sys.stderr)
+    else:
+        show()
+    return 2

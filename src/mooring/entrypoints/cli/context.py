@@ -29,12 +29,12 @@ class Context:
     output: Output
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """Open the deployment for the length of one command."""
+    def session(self, *, rebuild: bool = False) -> Iterator[Session]:
+        """Open the deployment for the length of one command; `rebuild` fills its index anew."""
         from mooring.wiring.home import find_home
         from mooring.wiring.session import open_session
 
-        with open_session(find_home(self.home)) as session:
+        with open_session(find_home(self.home), rebuild=rebuild) as session:
             yield session
 
     def act(self, session: Session) -> Actor:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any  # typer carries a copy of click whose classes are not public
 
-import click
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -41,11 +40,11 @@ GROUPS: Mapping[str, tuple[str, str]] = {
 class LazyGroup(TyperGroup):
     """The top of the command tree."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return all names without importing anything."""
         return [*COMMANDS, *GROUPS]
 
-    def get_command(self, ctx: click.Context, name: str) -> Any:
+    def get_command(self, ctx: Any, name: str) -> Any:
         """Import the one command that is asked for."""
         if name in COMMANDS:
             single = typer.Typer(add_completion=False)

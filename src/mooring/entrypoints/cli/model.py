@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mooring.entrypoints.cli.artifacts import keep_artifact, parse_metrics, parse_parameters
+from mooring.entrypoints.cli.artifacts import parse_metrics, parse_parameters
 from mooring.entrypoints.cli.context import context_of
 from mooring.records.predicates import Evaluation, Model
 from mooring.workflows import approve as approving
@@ -42,7 +42,7 @@ def register_(
         actor = context.act(session)
         deployment = session.deployment
         with context.output.progress(f"hashing {path.name}", None) as progress:
-            manifest = keep_artifact(deployment.blobs, path, progress)
+            manifest = session.keep(path, progress)
         now = deployment.now()
         data = tuple(look.manifest_of(deployment, item) for item in dataset)
         metrics = parse_metrics(metric or [])

@@ -60,7 +60,7 @@ def show(
 
 
 @app.command(name="test")
-def test_(
+def try_(
     ctx: typer.Context,
     version: Annotated[str, typer.Argument(help="The version that is asked.", metavar="NAME@VERSION")],
     caller: Annotated[str, typer.Option(help="Who asks.")] = "anonymous",

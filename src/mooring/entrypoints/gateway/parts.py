@@ -10,7 +10,9 @@ from typing import Protocol, TypeAlias
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 
-from mooring.records.digest import Digest
+from mooring.workflows.authorise import Verdict
+from mooring.workflows.load import ModelVersion as ServedVersion
+from mooring.workflows.prove import Inclusion as InclusionProof
 
 __all__ = [
     "ACTIVE",
@@ -44,16 +46,6 @@ class ReceiptLog(Protocol):
     def append(self, entries: Sequence[bytes]) -> range:
         """Keep the entries durably, all or none, and return their indexes; raises StorageError."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ServedVersion:
-    """One version as the followed ledger has it: its status word, and the digest of the policy set for it."""
-
-    status: str
-    manifest: Digest
-    purposes: tuple[str, ...] = ()
-    policy: Digest | None = None
 
 
 class ModelSource(Protocol):
@@ -94,27 +86,8 @@ class ModelSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A policy's answer: allowed or not, by which rule (`Decision.reason`), under the policy of this digest."""
-
-    allowed: bool
-    rule: str
-    policy: Digest
-
-
 Authorise: TypeAlias = Callable[[str, str, str, str], Verdict]
 """(caller, model, version, purpose) → Verdict; the caller without a token is "anonymous". Must fail closed."""
-
-
-@dataclass(frozen=True, slots=True)
-class InclusionProof:
-    """Entry `index` in the tree of `size` entries (RFC 6962 §2.1.1), and the checkpoint that signs that tree."""
-
-    index: int
-    size: int
-    path: tuple[bytes, ...]
-    checkpoint: bytes
 
 
 class Evidence(Protocol):

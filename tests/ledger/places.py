@@ -16,12 +16,12 @@ from tests.ledger.accounts import Accounts, founders
 
 from mooring.errors import LedgerError
 from mooring.ledger.dispatch import Pace
-from mooring.ledger.embedded import EmbeddedNode, LocalTransport
+from mooring.ledger.embedded import EmbeddedNode, LocalTransport, serve
 from mooring.ledger.evm import EvmLedger, EvmSettings
 from mooring.ledger.founding import Founded, deploy
 from mooring.ledger.jsonrpc import HttpTransport, Transport
 
-__all__ = ["CHAIN_ID", "Place", "anvil_place", "anvil_process", "embedded_place", "free_port"]
+__all__ = ["CHAIN_ID", "Place", "anvil_place", "anvil_process", "embedded_place", "free_port", "served_place"]
 
 CHAIN_ID = 31_337
 ANVIL = Path(__file__).parents[2] / "contracts/node_modules/.bin/anvil"
@@ -65,6 +65,16 @@ class Place:
 def embedded_place(folder: Path, accounts: Accounts) -> Iterator[Place]:
     with EmbeddedNode.open(folder / "chain", chain_id=CHAIN_ID, genesis_accounts={}, block_interval_s=0.0) as node:
         yield Place(LocalTransport(node), folder, accounts, depth=0)
+
+
+@contextlib.contextmanager
+def served_place(folder: Path, accounts: Accounts) -> Iterator[Place]:
+    """An embedded chain that other processes, and proxies, reach over HTTP."""
+    with (
+        EmbeddedNode.open(folder / "chain", chain_id=CHAIN_ID, genesis_accounts={}, block_interval_s=0.0) as node,
+        serve(node) as server,
+    ):
+        yield Place(LocalTransport(node), folder, accounts, depth=0, url=server.url)
 
 
 @contextlib.contextmanager

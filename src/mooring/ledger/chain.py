@@ -101,10 +101,12 @@ class Chain:
                 raise _contradiction(f"asked for 0x{wanted.hex()}, it returned another's receipt", "receipt-hash")
         return receipts
 
-    def block_receipts(self, header: Header) -> ReceiptTrie:
-        """Return all receipts of a block, checked against its header; raises LedgerLied `receipts-root`."""
-        receipts = [parse_receipt(answer) for answer in self._receipts_of(header)]
-        return ReceiptTrie(header, receipts)
+    def block_receipts(self, headers: Sequence[Header]) -> list[ReceiptTrie]:
+        """Return all receipts of each block, checked against its header; raises LedgerLied `receipts-root`."""
+        answers = zip(headers, self._receipts_of(headers), strict=True)
+        return [
+            ReceiptTrie(header, [parse_receipt(item) for item in _whole(header, answer)]) for header, answer in answers
+        ]
 
     def known(self, transactions: Sequence[bytes]) -> list[bool]:
         """Tell which transactions the node has, in its pool or in a block."""
@@ -188,17 +190,19 @@ class Chain:
         keys = [f"0x{slot.hex()}" for slot in slots]
         return self._ask("eth_getProof", f"0x{address.hex()}", keys, _block(block))
 
-    def _receipts_of(self, header: Header) -> list[Any]:
+    def _receipts_of(self, headers: Sequence[Header]) -> list[Any]:
+        """Return each block's receipts as the node gives them; one by one from a node that cannot give them whole."""
         if self._block_receipts:
-            try:
-                answer = self._transport.request("eth_getBlockReceipts", [header.name])
-            except RpcError as error:
-                if error.code != _METHOD_NOT_FOUND:
-                    raise failure("eth_getBlockReceipts", error) from error
-                self._block_receipts = False
-            else:
-                return _list(answer, "eth_getBlockReceipts")
-        return self._all([("eth_getTransactionReceipt", [f"0x{tx.hex()}"]) for tx in header.transactions])
+            answers = ask_all(self._transport, [("eth_getBlockReceipts", [header.name]) for header in headers])
+            errors = [answer for answer in answers if isinstance(answer, RpcError)]
+            if not errors:
+                return answers
+            if errors[0].code not in _UNSUPPORTED:
+                raise failure("eth_getBlockReceipts", errors[0]) from errors[0]
+            self._block_receipts = False
+        wanted = [("eth_getTransactionReceipt", [f"0x{tx.hex()}"]) for header in headers for tx in header.transactions]
+        singles = iter(self._all(wanted))
+        return [[next(singles) for _ in header.transactions] for header in headers]
 
     def _header(self, answer: Any) -> Header | None:
         return None if answer is None else parse_header(answer, verified=self._verify_headers)
@@ -276,9 +280,16 @@ def _request(message: Message) -> dict[str, str]:
     return {**request, "to": f"0x{to.hex()}"} if to else request
 
 
-def _list(answer: Any, method: str) -> list[Any]:
+def _whole(header: Header, answer: Any) -> list[Any]:
+    """Return a block's receipts; a node that left that block a moment ago has none, or null for each."""
+    if answer is None or (isinstance(answer, list) and None in answer):
+        raise LedgerError(
+            f"the node no longer has block {header.number} ({header.name})",
+            code="block-missing",
+            hint="the chain reorganised while it was read: ask again",
+        )
     if not isinstance(answer, list):
-        raise _malformed(method)
+        raise _malformed("eth_getBlockReceipts")
     return answer
 
 

@@ -36,7 +36,7 @@ def block_evidence(chain: Chain, chain_name: str, address: str, event: Event) ->
     The evidence proves the event from the header; that the header is the chain's own is for the verifier's trust root.
     """
     header = _standing(chain, event)
-    trie = chain.block_receipts(header)
+    (trie,) = chain.block_receipts([header])
     receipt = trie.receipts.get(hex_bytes(event.reference, "event's transaction", 32))
     position = _position(receipt, event)
     if receipt is None or position is None:

@@ -47,7 +47,8 @@ class EvmSettings:
     """How a chain is used.
 
     `chain_id` None takes what the node says (a chain of our own). `finality_depth` None takes the node's "finalized"
-    block. `start_block` is the contracts' first block. `widest` is the most blocks asked for at once.
+    block. `start_block` is the contracts' first block. `widest` is the most blocks asked for at once. Headers and
+    receipts are hashed again unless the chain encodes them in a way of its own.
     """
 
     outbox: Path
@@ -59,6 +60,7 @@ class EvmSettings:
     start_block: int = 0
     widest: int = 10_000
     verify_headers: bool = True
+    verify_receipts: bool = True
     pace: Pace = field(default_factory=Pace)
 
 
@@ -123,9 +125,15 @@ class EvmLedger:
             self.close()
             raise
         self._confirmation = Confirmation(
-            self._chain, self._outbox, self._dispatch, self._deployment, self._final, pause=pause
+            self._chain,
+            self._outbox,
+            self._dispatch,
+            self._deployment,
+            self._final,
+            verified=settings.verify_receipts,
+            pause=pause,
         )
-        logbook = Logbook(self._chain, self._deployment, settings.widest)
+        logbook = Logbook(self._chain, self._deployment, settings.widest, verified=settings.verify_receipts)
         self._pursuit = Pursuit(self._chain, logbook, self._final, depth, settings.start_block)
 
     @property

@@ -51,7 +51,7 @@ def deploy(
         arguments = {"AssetRegistry": (collection, tuple(members), threshold), "CheckpointAnchor": ()}
         wanted = [_wanted(line, signer, account, name, creation_code(name, *args)) for name, args in arguments.items()]
         submissions = line.dispatch.submit(wanted)
-        outcomes = [_mined(line, submission, timeout_s) for submission in submissions]
+        outcomes = [_mined(line, one, timeout_s, verified=settings.verify_receipts) for one in submissions]
         contracts = {n: _address(line, s, o) for n, s, o in zip(arguments, submissions, outcomes, strict=True)}
         Deployment(contracts).check_code(line.chain)
     finally:
@@ -66,8 +66,8 @@ def _wanted(line: Line, signer: Signer, account: str, name: str, code: bytes) ->
     return Wanted(order, f"creation of {name}", interface(name).decode_revert)
 
 
-def _mined(line: Line, submission: Submission, timeout_s: float) -> Outcome:
-    confirmation = Confirmation(line.chain, line.outbox, line.dispatch, None, line.final)
+def _mined(line: Line, submission: Submission, timeout_s: float, *, verified: bool) -> Outcome:
+    confirmation = Confirmation(line.chain, line.outbox, line.dispatch, None, line.final, verified=verified)
     outcome = confirmation.confirm(submission, Finality.INCLUDED, timeout_s)
     if outcome.state == State.REFUSED:
         raise LedgerRefused(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import rlp
@@ -201,6 +201,16 @@ class ReceiptTrie:
                 code="receipts-root",
                 hint="ask another node: this one invents, changes or hides receipts",
             )
+
+    def logs(self, addresses: Collection[bytes]) -> list[LogEntry]:
+        """Return the logs of these contracts, in the block's order and counted anew: receipts do not commit to it."""
+        ordered = sorted(self.receipts.values(), key=lambda receipt: receipt.index)
+        logs = enumerate(log for receipt in ordered for log in receipt.logs)
+        return [
+            replace(log, index=index, block=self.header.number, block_hash=self.header.hash)
+            for index, log in logs
+            if log.address in addresses
+        ]
 
     def proof(self, index: int) -> tuple[bytes, ...]:
         """Return the trie's nodes from the root to the receipt at this index."""

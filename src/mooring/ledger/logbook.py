@@ -15,10 +15,10 @@ __all__ = ["Logbook"]
 
 
 class Logbook:
-    """The logs of the contracts of one deployment."""
+    """The logs of the contracts of one deployment; `verified` False believes the node's log index."""
 
-    def __init__(self, chain: Chain, deployment: Deployment, widest: int = 10_000) -> None:
-        self._chain, self._deployment = chain, deployment
+    def __init__(self, chain: Chain, deployment: Deployment, widest: int = 10_000, *, verified: bool = True) -> None:
+        self._chain, self._deployment, self._verified = chain, deployment, verified
         self._widest = self._span = widest
 
     def read(self, first: int, last: int) -> tuple[list[LogEntry], int]:
@@ -45,36 +45,41 @@ class Logbook:
             last = first + self._span - 1
 
     def agrees(self, logs: Sequence[LogEntry], headers: Mapping[int, Header]) -> bool:
-        """Tell whether every log lies in the block that the chain has at its height, and none is missing there.
+        """Tell whether the logs are those of the blocks that the chain has at these heights.
 
-        False means that the chain changed between two questions. Raises LedgerLied `logs-omitted` if a block that
-        did not change holds logs that the node left out.
+        False means that the chain changed between two questions. Raises LedgerLied `logs-altered` if a block that did
+        not change holds other logs than the node told, or more.
         """
         if any(log.block_hash != headers[log.block].hash for log in logs):
             return False
-        told = {log.block for log in logs}
-        return all(self._complete(header) for header in headers.values() if header.number not in told)
+        if not self._verified:
+            return True
+        told: dict[int, list[LogEntry]] = {number: [] for number in headers}
+        for log in logs:
+            told[log.block].append(log)
+        doubtful = [header for header in headers.values() if told[header.number] or self._may_hold(header)]
+        for trie in self._chain.block_receipts(doubtful) if doubtful else ():
+            held, number = trie.logs(self._deployment.addresses), trie.header.number
+            if held != told[number]:
+                # A log index may lag behind its blocks for a moment; what it says later counts.
+                if self._chain.logs(self._deployment.addresses, number, number) == held:
+                    return False
+                raise _altered(number)
+        return True
 
     def events(self, logs: Sequence[LogEntry], headers: Mapping[int, Header]) -> tuple[Event, ...]:
         """Return the logs as events, in order; what the contracts' interfaces do not know is passed over."""
         events = (self._deployment.event(log, headers[log.block].timestamp) for log in logs)
         return tuple(event for event in events if event is not None)
 
-    def _complete(self, header: Header) -> bool:
-        """Tell whether a block without logs really has none: its bloom has no false negatives."""
-        if not any(bloom_has(header.bloom, address) for address in self._deployment.addresses):
-            return True
-        receipts = self._chain.block_receipts(header).receipts.values()
-        if not any(log.address in self._deployment.addresses for receipt in receipts for log in receipt.logs):
-            return True
-        now = self._chain.header(header.number)
-        if now is None or now.hash != header.hash:
-            return False
-        again = self._chain.logs(self._deployment.addresses, header.number, header.number)
-        if again:
-            return False  # its index lagged behind its blocks, and has caught up
-        raise LedgerLied(
-            f"the node left out the logs of block {header.number}, which its receipts hold",
-            code="logs-omitted",
-            hint="ask another node: this one's log index is damaged, or it hides events",
-        )
+    def _may_hold(self, header: Header) -> bool:
+        """Tell whether a block may hold logs of ours: its bloom has no false negatives."""
+        return any(bloom_has(header.bloom, address) for address in self._deployment.addresses)
+
+
+def _altered(block: int) -> LedgerLied:
+    return LedgerLied(
+        f"the logs that the node tells of block {block} are not those in its receipts",
+        code="logs-altered",
+        hint="ask another node: this one's log index is damaged, or it invents or hides events",
+    )

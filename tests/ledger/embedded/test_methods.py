@@ -341,7 +341,8 @@ def test_an_estimate_covers_gas_that_is_held_back_and_refunded(chain: Any) -> No
     chain.mined(chain.send(to=keeper, data=bytes(31) + b"\1"))
     clearing = {"to": keeper, "data": "0x" + "00" * 32}  # clears the slot: refunded only after all was paid (EIP-3529)
     estimate = int(chain.rpc.request("eth_estimateGas", [clearing]), 16)
-    assert chain.rpc.request("eth_estimateGas", [clearing | {"gas": hex(estimate + 400)}]) <= hex(estimate + 400)
+    tight = chain.rpc.request("eth_estimateGas", [clearing | {"gas": hex(estimate + 400)}])
+    assert int(tight, 16) <= estimate + 400
     receipt = chain.mined(chain.send(to=keeper, data=bytes(32), gas=estimate))
     assert receipt["status"] == "0x1"
     assert int(receipt["gasUsed"], 16) < estimate
@@ -447,6 +448,16 @@ def test_the_fee_history_has_one_entry_a_block_and_one_fee_more(used: Any) -> No
     assert everything["oldestBlock"] == "0x0"
     assert len(everything["gasUsedRatio"]) == 3
     assert "reward" not in everything
+
+
+def test_the_fee_history_weighs_tips_by_the_gas_they_paid_for(open_chain: Callable[..., Any], keys: list[Any]) -> None:
+    rich = {bytes.fromhex(key.address[2:]): 10**18 for key in keys[:2]}
+    chain = open_chain(block_interval_s=0.3, genesis_accounts=rich)
+    fields = {"to": TARGET, "gas": 300_000}
+    chain.send(maxFeePerGas=9, maxPriorityFeePerGas=9, **fields)  # 21,000 gas
+    chain.mined(chain.send(key=1, maxFeePerGas=2, maxPriorityFeePerGas=1, data=b"\1" * 2_000, **fields))  # 101,000
+    history = chain.rpc.request("eth_feeHistory", ["0x1", "latest", [0, 50, 80, 90, 100]])
+    assert history["reward"] == [["0x1", "0x1", "0x1", "0x9", "0x9"]]
 
 
 def test_the_fee_history_of_an_empty_block_has_no_tips(chain: Any) -> None:

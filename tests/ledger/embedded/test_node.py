@@ -159,7 +159,7 @@ def test_many_threads_send_interleaved_nonces_and_nothing_is_lost(chain: Any) ->
 
 def test_no_block_exceeds_the_gas_target_so_the_base_fee_stays_zero(chain: Any) -> None:
     burner = chain.deploy(b"\xfe")  # the invalid instruction burns all of its gas
-    hashes = [chain.send(to=burner, gas=10_000_000) for _ in range(4)]
+    hashes = chain.node.send_raw_transactions([chain.sign(to=burner, gas=10_000_000) for _ in range(4)])
     receipts = [chain.mined(tx_hash) for tx_hash in hashes]
     assert {receipt["status"] for receipt in receipts} == {"0x0"}
     for number in range(1, chain.node.head.block_number + 1):

@@ -28,7 +28,7 @@ from mooring.ledger.embedded.transaction import Transaction
 __all__ = ["MAX_TRANSACTIONS", "Draft", "build"]
 
 MAX_TRANSACTIONS = 512
-"""More than this gains nothing and makes everyone in the block wait: some 400 a second are executed."""
+"""More than this gains nothing and makes everyone in the block wait: 400 to 1,000 calls a second are executed."""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -23,7 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from mooring.errors import CorruptError, NotFoundError, ProofError, StorageError
-from mooring.proofs.checkpoint import Checkpoint, read_checkpoint
+from mooring.proofs.checkpoint import Checkpoint
 from mooring.proofs.merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash
 from mooring.proofs.note import Note, Signature
 from mooring.proofs.tiles import ENTRIES, MAX_ENTRY, TILE_WIDTH, Tile, encode_bundle, parse_bundle, tiles_between
@@ -33,23 +32,15 @@ from mooring.storage.leafindex import LeafIndex
 from mooring.storage.log import ScrubReport, Signer
 from mooring.storage.logtree import CACHED_TILES, Tree
 from mooring.storage.scrub import Scrub
+from mooring.storage.sealed import Sealed, read_sealed
 from mooring.storage.segments import SEGMENT, Segments
-from mooring.storage.tilefiles import TileFiles
+from mooring.storage.tilefiles import REBUILD, TileFiles
 from mooring.storage.writerlock import WriterLock
 
 __all__ = ["FileLog"]
 
 _READ_TRIES = 8
 _READ_PAUSE_S = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class _Sealed:
-    """The newest checkpoint: as bytes, as a note, and what it says; all empty before the first."""
-
-    data: bytes | None
-    note: Note | None
-    checkpoint: Checkpoint
 
 
 class FileLog:
@@ -81,7 +72,7 @@ class FileLog:
         self._closed = False
         self._files = TileFiles(folder / "public", folder / "staging")
         self._tree, self._segments = Tree(self._files), self._journal()
-        self._published, self._size, self._sealed = 0, 0, _Sealed(None, None, self._empty)
+        self._published, self._size, self._sealed = 0, 0, Sealed(None, None, self._empty)
         self._writer_lock = self._begin(wait_s)
         try:
             self._load_patiently(rebuild)
@@ -171,12 +162,11 @@ class FileLog:
             self._check_previous()
             previous = self._sealed
             if previous.note is not None and previous.checkpoint.size == size:
-                return self._add(previous.note, [s for s in sign(previous.note.text) if not _has(previous.note, s)])
+                return self._put(previous.signed(previous.lacking(sign(previous.note.text))))
             self._publish(self._published, size)
             checkpoint = Checkpoint(self.origin, size, self._tree.root(size))
             note = Note(checkpoint.text, tuple(sign(checkpoint.text)))
-            self._settle(note, checkpoint)
-            return str(note).encode()
+            return self._settle(Sealed(str(note).encode(), note, checkpoint))
 
     def checkpoint(self) -> bytes | None:
         """See LogStore; for a reader, when it was opened or refreshed."""
@@ -189,14 +179,13 @@ class FileLog:
         """
         with self._seal_lock:
             self._check_writer()
-            note = self._sealed.note
-            if note is None or note.text != text:
+            if self._sealed.note is None or self._sealed.note.text != text:
                 raise StorageError(
                     "the checkpoint that was cosigned is not the newest any more",
                     code="checkpoint-moved",
                     hint="ask the witnesses to cosign the newest one",
                 )
-            return self._add(note, signatures)
+            return self._put(self._sealed.signed(signatures))
 
     def scrub(self) -> ScrubReport:
         """See LogStore; appends go on meanwhile, seals wait."""
@@ -245,8 +234,8 @@ class FileLog:
         with translating(f"create the log in {self._folder}"):
             for name in ("segments", "public", "staging"):
                 (self._folder / name).mkdir(parents=True, exist_ok=True)
-        for path in (self._folder, *new):
-            sync_directory(path.parent if path in new else path)
+        for path in (self._folder / "segments", *new):
+            sync_directory(path.parent)
         lock = WriterLock(self._folder / "lock", wait_s)
         with translating(f"empty {self._folder / 'staging'}"):
             for path in (self._folder / "staging").iterdir():
@@ -266,7 +255,7 @@ class FileLog:
 
     def _load(self, rebuild: bool) -> None:
         """Read checkpoint, edge and the segments behind the checkpoint; everything else is read when it is asked."""
-        sealed = self._read_sealed()
+        sealed = read_sealed(self._files, self._empty)
         start = 0 if rebuild else sealed.checkpoint.size
         tree = Tree(self._files, self._cached_tiles)
         if not rebuild:
@@ -292,24 +281,6 @@ class FileLog:
         folder, staging = self._folder / "segments", self._folder / "staging"
         return Segments(folder, staging, origin, writable=self._writable, limit=self._segment_bytes)
 
-    def _read_sealed(self) -> _Sealed:
-        data = self._files.read_checkpoint()
-        if data is None:
-            return _Sealed(None, None, self._empty)
-        try:
-            checkpoint, note = read_checkpoint(data)
-        except ProofError as error:
-            raise CorruptError(
-                f"the checkpoint file is damaged: {error.message}", code="checkpoint", hint=_COPY
-            ) from error
-        if checkpoint.origin != self.origin:
-            raise CorruptError(
-                f"the log in {self._folder} is {checkpoint.origin!r}, not {self.origin!r}",
-                code="log-origin",
-                hint="open it under its own origin",
-            )
-        return _Sealed(data, note, checkpoint)
-
     def _check_previous(self) -> None:
         """Refuse to go on from a checkpoint that the entries do not bear out, or that somebody else has changed."""
         checkpoint = self._sealed.checkpoint
@@ -327,29 +298,27 @@ class FileLog:
         begin = tile.index * TILE_WIDTH
         return encode_bundle(list(self._checked(begin, begin + tile.width)))
 
-    def _settle(self, note: Note, checkpoint: Checkpoint) -> None:
+    def _put(self, sealed: Sealed) -> bytes:
+        """Put this checkpoint in the place of the newest one."""
+        if sealed.data is None:
+            raise AssertionError("a checkpoint that was signed has bytes")
+        if sealed != self._sealed:
+            self._files.write_checkpoint(sealed.data)
+            self._sealed = sealed
+        return sealed.data
+
+    def _settle(self, sealed: Sealed) -> bytes:
         """Put the new checkpoint in place, then let go of what is read from tiles and bundles from now on."""
-        data = str(note).encode()
-        self._files.write_checkpoint(data)
-        old_size, self._sealed = self._published, _Sealed(data, note, checkpoint)
-        self._forget(checkpoint.size)
-        self._files.prune(old_size, checkpoint.size)
+        old_size, data = self._published, self._put(sealed)
+        self._forget(sealed.checkpoint.size)
+        self._files.prune(old_size, sealed.checkpoint.size)
+        return data
 
     def _forget(self, size: int) -> None:
         self._published = size
         self._tree.settle(size)
         with self._append_lock:
             self._segments.forget(size)
-
-    def _add(self, note: Note, signatures: Sequence[Signature]) -> bytes:
-        """Add signatures to the newest checkpoint, each in place of an older one by the same key."""
-        if signatures:
-            kept = [old for old in note.signatures if not any(_same(old, new) for new in signatures)]
-            note = Note(note.text, (*kept, *signatures))
-            data = str(note).encode()
-            self._files.write_checkpoint(data)
-            self._sealed = _Sealed(data, note, self._sealed.checkpoint)
-        return str(note).encode()
 
     def _checked(self, start: int, stop: int) -> Iterator[bytes]:
         for group in self._stored(start, stop):
@@ -375,7 +344,7 @@ class FileLog:
         try:
             entries = parse_bundle(self._files.read(tile), tile.width)
         except ProofError as error:
-            raise CorruptError(f"{tile.path}: {error.message}", code="bundle", hint=_COPY) from error
+            raise CorruptError(f"{tile.path}: {error.message}", code="bundle", hint=REBUILD) from error
         yield entries[start - begin : stop - begin]
 
     def _journaled(self, start: int, stop: int) -> Iterator[list[bytes]]:
@@ -408,9 +377,6 @@ class FileLog:
             )
 
 
-_COPY = "restore it from a copy, or open the log with rebuild to make tiles and bundles again from its segments"
-
-
 def _check_sizes(entries: Sequence[bytes]) -> None:
     longest = max(map(len, entries), default=0)
     if longest > MAX_ENTRY:
@@ -428,16 +394,8 @@ def _check_sizes(entries: Sequence[bytes]) -> None:
         )
 
 
-def _has(note: Note, signature: Signature) -> bool:
-    return any(_same(old, signature) for old in note.signatures)
-
-
-def _same(one: Signature, other: Signature) -> bool:
-    return (one.name, one.id) == (other.name, other.id)
-
-
 def _altered(index: int) -> CorruptError:
-    return CorruptError(f"entry {index} is not the one that was logged", code="entry", hint=_COPY)
+    return CorruptError(f"entry {index} is not the one that was logged", code="entry", hint=REBUILD)
 
 
 def _inconsistent(message: str) -> CorruptError:

@@ -32,8 +32,9 @@ class ScrubReport:
 class LogStore(Protocol):
     """An append-only log with one writer and any number of readers.
 
-    Errors: StorageError `log-full` and `log-io` (the disk), `entry-size`, `log-batch`, `log-closed`, `read-only`;
-    CorruptError when what is kept is not what was written; BusyError for a second writer.
+    Errors: StorageError `disk-full`, `io` and others of the disk, `entry-size`, `log-batch`, `log-broken`,
+    `log-closed`, `read-only`; NotFoundError `log-entry`, `log-size`; CorruptError when what is kept is not what was
+    written.
     """
 
     @property

@@ -9,7 +9,7 @@ from mooring.errors import CorruptError, NotFoundError
 from mooring.proofs.merkle import HASH_SIZE, consistency_path, inclusion_path, node_hash, root_of
 from mooring.proofs.tiles import TILE_HEIGHT, TILE_WIDTH, Tile
 from mooring.storage.edge import Edge, expand, node_in
-from mooring.storage.tilefiles import TileFiles
+from mooring.storage.tilefiles import REBUILD, TileFiles
 
 __all__ = ["CACHED_TILES", "Tree"]
 
@@ -40,7 +40,7 @@ class Tree:
         edge = Edge.load(size, self._files.read)
         if edge.root() != root:
             raise CorruptError(
-                f"the partial tiles at size {size} do not have the root of the checkpoint", code="tile", hint=_REBUILD
+                f"the partial tiles at size {size} do not have the root of the checkpoint", code="tile", hint=REBUILD
             )
         with self._lock:
             self._edge = edge
@@ -130,7 +130,7 @@ class Tree:
         expanded = expand(self._files.read(tile))
         if node_hash(expanded[-2 * HASH_SIZE : -HASH_SIZE], expanded[-HASH_SIZE:]) == self._parent(tile):
             return expanded
-        raise CorruptError(f"{tile.path} does not hash to the node above it", code="tile", hint=_REBUILD)
+        raise CorruptError(f"{tile.path} does not hash to the node above it", code="tile", hint=REBUILD)
 
     def _parent(self, tile: Tile) -> bytes:
         return self.node(TILE_HEIGHT * (tile.level + 1), tile.index)
@@ -138,6 +138,3 @@ class Tree:
     def _trim(self) -> None:
         while len(self._cache) > self._cached:
             self._cache.popitem(last=False)
-
-
-_REBUILD = "restore the tiles from a copy, or open the log with rebuild to make them again from its segments"

@@ -53,7 +53,7 @@ class Segments:
         self._size = 0
         self._fd = -1
         self._header: Header | None = None
-        self._offset = 0
+        self._offset = self._begun = 0
         self._capacity = 0
         self._next: Thread | None = None
         self._prepared: tuple[int, int] | None = None
@@ -96,7 +96,8 @@ class Segments:
         place.firsts.append(first)
         self._offset = offset + len(blob) + frames.MARK_SIZE
         self._size = first + len(entries)
-        if self._next is None and self._offset > self._capacity // 2:
+        # Only for a writer that is busy: one that opens the log for a few entries would throw the next segment away.
+        if self._next is None and self._offset - self._begun > self._capacity // 8:
             self._prepare(self._following())
         return range(first, self._size)
 
@@ -182,6 +183,7 @@ class Segments:
             if found.marked < len(found.frames):
                 _overwrite(self._fd, frames.encode_mark(found.header, found.end), found.stop)
                 self._offset += frames.MARK_SIZE
+            self._begun = self._offset
 
     def _room(self, need: int) -> Header:
         """The header of the segment that has room for a frame of this many bytes and its mark."""
@@ -211,7 +213,8 @@ class Segments:
             raise
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._header, self._capacity, self._offset = fd, header, capacity, frames.HEADER_SIZE
+        self._fd, self._header, self._capacity = fd, header, capacity
+        self._offset = self._begun = frames.HEADER_SIZE
         self._headers[header.first] = header
         sync_directory(self._folder)
 

@@ -16,10 +16,11 @@ from mooring.proofs.merkle import HASH_SIZE
 from mooring.proofs.tiles import ENTRIES, TILE_WIDTH, Tile, tiles_between
 from mooring.storage.atomic import replace, sync_directory, translating, write_all
 
-__all__ = ["TileFiles"]
+__all__ = ["REBUILD", "TileFiles"]
 
 _BATCH = 512
-_REBUILD = "restore it from a copy, or open the log with rebuild to make the tiles again from its segments"
+REBUILD = "restore it from a copy, or open the log with rebuild to make tiles and bundles again from its segments"
+"""What to do about a tile or bundle that is missing or damaged."""
 
 
 class TileFiles:
@@ -42,10 +43,10 @@ class TileFiles:
             raise NotFoundError(
                 f"{tile.path} is missing in {self._folder}",
                 code="tile",
-                hint=_REBUILD,
+                hint=REBUILD,
             )
         if tile.level != ENTRIES and len(data) != tile.width * HASH_SIZE:
-            raise CorruptError(f"{tile.path} has {len(data)} bytes", code="tile", hint=_REBUILD)
+            raise CorruptError(f"{tile.path} has {len(data)} bytes", code="tile", hint=REBUILD)
         return data
 
     def write(self, tiles: Iterable[tuple[Tile, bytes]]) -> None:
@@ -130,7 +131,7 @@ def cut(full: bytes, tile: Tile) -> bytes:
         raise CorruptError(
             f"{Tile(ENTRIES, tile.index).path} ends before entry {tile.index * TILE_WIDTH + tile.width}",
             code="bundle",
-            hint=_REBUILD,
+            hint=REBUILD,
         )
     return full[:at]
 

@@ -129,17 +129,19 @@ class Confirmation:
         return tuple(event for event in events if event is not None)
 
     def _reason(self, entry: Entry | None, receipt: Receipt) -> str:
-        """Return why it failed, by running it again on the state before its block, as good as that can tell."""
+        """Return why it failed, by running it again before and after its block, as good as that can tell."""
         if entry is None:
             return "reverted"
         draft = entry.order.draft
         if receipt.gas_used >= draft.gas:
             return "out-of-gas"
-        error = self._chain.replay((entry.order.sender, draft.to, draft.data), draft.gas, receipt.block - 1)
-        data = revert_data(error) if error is not None else b""
-        if data is None or self._deployment is None:
-            return str(Refusal(""))
-        return str(self._deployment.refusal(draft.to, data))
+        message = (entry.order.sender, draft.to, draft.data)
+        for block in (receipt.block - 1, receipt.block):  # the state between the two, in the block, cannot be asked for
+            error = self._chain.replay(message, draft.gas, block)
+            data = revert_data(error) if error is not None else None
+            if data is not None and self._deployment is not None:
+                return str(self._deployment.refusal(draft.to, data))
+        return str(Refusal(""))
 
     def _help(self, entry: Entry, *, known: bool) -> None:
         """Send again, raise fees, or take another nonce once ours is certainly lost to a transaction from elsewhere."""

@@ -11,6 +11,7 @@ from mooring.errors import ConfigError, RecordError
 from mooring.records.predicates import check_label
 
 __all__ = [
+    "ANCHORER",
     "ROLES",
     "Anchoring",
     "Config",
@@ -22,6 +23,9 @@ __all__ = [
     "load",
     "parse",
 ]
+
+ANCHORER = "anchorer"
+"""The key whose account writes checkpoints on the ledger."""
 
 ROLES = {"publisher": 1, "approver": 2, "operator": 4, "guardian": 8}
 """Role name → bit in the registry."""

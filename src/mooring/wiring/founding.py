@@ -14,9 +14,10 @@ from mooring.proofs.keys import Kind
 from mooring.storage.atomic import create, replace, translating
 from mooring.storage.keyenv import EnvironmentKeys
 from mooring.wiring import passphrase, stores
-from mooring.wiring.config import Config, Organisation, load, parse
+from mooring.wiring.config import ANCHORER, Config, Organisation, load, parse
 from mooring.wiring.home import Home
-from mooring.wiring.ledgers import ANCHORER, found_ledger
+from mooring.wiring.ledgers import found_ledger
+from mooring.wiring.logledger import is_log
 from mooring.wiring.session import Session, open_session
 from mooring.workflows.deployment import Actor
 from mooring.workflows.govern import register_key, set_policy
@@ -79,6 +80,7 @@ def found(home: Home, text: str, *, local: bool, say: Callable[[str], None]) -> 
     keys = stores.open_keys(home, config)
     make_keys(keys, config)
     stores.make_blobs(home, config)
+    stores.make_logs(home, config)
     say("contracts")
     contracts = found_ledger(home, config, keys)
     with open_session(home) as session:
@@ -93,6 +95,8 @@ def found(home: Home, text: str, *, local: bool, say: Callable[[str], None]) -> 
 def make_keys(keys: stores.Keys, config: Config) -> None:
     """Make the keys that the configuration does not place elsewhere and that are not there yet."""
     wanted: dict[str, Kind] = {"log-records": "ed25519", "log-receipts": "ed25519", ANCHORER: "secp256k1"}
+    if is_log(config):
+        wanted["log-ledger"] = "ed25519"
     for organisation in config.organisations:
         if not organisation.attest_key:
             wanted[f"{organisation.name}-attest"] = "ed25519"

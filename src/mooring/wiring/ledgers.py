@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
 from mooring.errors import ConfigError
 from mooring.ledger.embedded.lock import find_endpoint
-from mooring.ledger.embedded.node import EmbeddedNode
-from mooring.ledger.embedded.server import serve
-from mooring.ledger.embedded.transport import LocalTransport
 from mooring.ledger.evm import EvmLedger, EvmSettings
 from mooring.ledger.founding import deploy
 from mooring.ledger.jsonrpc import HttpTransport, Transport
@@ -21,8 +19,13 @@ from mooring.ledger.port import Ledger
 from mooring.ledger.registry import org_id
 from mooring.storage.atomic import replace, translating
 from mooring.storage.port import KeyManagement
-from mooring.wiring.config import ROLES, Config
+from mooring.wiring.config import ANCHORER, ROLES, Config
 from mooring.wiring.home import Home
+from mooring.wiring.logledger import found_log, is_log, log_ledger
+from mooring.wiring.stores import Keys
+
+if TYPE_CHECKING:
+    from mooring.ledger.embedded.node import EmbeddedNode
 
 __all__ = [
     "ANCHORER",
@@ -34,9 +37,6 @@ __all__ = [
     "open_ledger",
     "serve_node",
 ]
-
-ANCHORER = "anchorer"
-"""The key whose account writes checkpoints on the ledger."""
 
 _ENDOWMENT = 10**24
 """Wei that each of our accounts has in the genesis of an embedded chain: it has no other use there."""
@@ -67,10 +67,13 @@ def accounts(config: Config, keys: KeyManagement) -> Mapping[str, str]:
 
 
 @contextmanager
-def open_ledger(home: Home, config: Config, keys: KeyManagement) -> Iterator[OpenLedger]:
+def open_ledger(home: Home, config: Config, keys: Keys) -> Iterator[OpenLedger]:
     """Open the ledger of a founded deployment."""
-    if urlsplit(config.ledger.url).scheme == "tlog":
-        raise ConfigError("tlog ledgers are not wired yet", code="config", hint="use embedded:///chain")
+    if is_log(config):
+        load_contracts(home)
+        with log_ledger(home, config, keys) as log:
+            yield OpenLedger(log)
+        return
     founded = load_contracts(home)
     with _transport(home, config, keys) as (transport, node, url):
         ledger = EvmLedger(transport, _settings(home, config, founded), keys)
@@ -80,7 +83,7 @@ def open_ledger(home: Home, config: Config, keys: KeyManagement) -> Iterator[Ope
             ledger.close()
 
 
-def found_ledger(home: Home, config: Config, keys: KeyManagement) -> Contracts:
+def found_ledger(home: Home, config: Config, keys: Keys) -> Contracts:
     """Deploy the contracts with the configured members, once, and write down where they stand."""
     if home.contracts.exists():
         return load_contracts(home)
@@ -89,11 +92,17 @@ def found_ledger(home: Home, config: Config, keys: KeyManagement) -> Contracts:
         for organisation in config.organisations
         for member in organisation.members
     ]
+    if is_log(config):
+        found_log(home, config, keys, members)
+        return _write_down(home, Contracts({}))
     with _transport(home, config, keys) as (transport, _, _):
         settings = _settings(home, config, Contracts({}))
         chain_id = int(transport.request("eth_chainId", []), 16)
         made = deploy(transport, settings, keys, ANCHORER, config.deployment, members, config.threshold)
-    founded = Contracts(dict(made.contracts), chain_id, made.start_block, dict(made.gas))
+    return _write_down(home, Contracts(dict(made.contracts), chain_id, made.start_block, dict(made.gas)))
+
+
+def _write_down(home: Home, founded: Contracts) -> Contracts:
     replace(home.contracts, msgspec.json.format(msgspec.json.encode(founded), indent=2) + b"\n", mode=0o644)
     return founded
 
@@ -144,6 +153,10 @@ def _transport(home: Home, config: Config, keys: KeyManagement) -> Iterator[tupl
         if served is not None:
             yield _http(stack, served), None, served
             return
+        # py-evm takes most of a second to import: only the process that holds the chain pays for it
+        from mooring.ledger.embedded.node import EmbeddedNode
+        from mooring.ledger.embedded.transport import LocalTransport
+
         holders = (*accounts(config, keys).values(), keys.address(ANCHORER))
         genesis = {bytes.fromhex(address[2:]): _ENDOWMENT for address in holders}
         node = EmbeddedNode.open(folder, chain_id=config.ledger.chain_id, genesis_accounts=genesis)
@@ -160,5 +173,7 @@ def _http(stack: ExitStack, url: str) -> HttpTransport:
 @contextmanager
 def serve_node(node: EmbeddedNode, port: int) -> Iterator[str]:
     """Serve an embedded chain's JSON-RPC on loopback while the block lasts; yields its URL."""
+    from mooring.ledger.embedded.server import serve
+
     with serve(node, port=port) as server:
         yield server.url

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from mooring.errors import BusyError, ConfigError, NotFoundError
-from mooring.ledger.embedded.node import EmbeddedNode
 from mooring.ledger.follower import Follower
 from mooring.ledger.registry import RegistryState, origin_id
 from mooring.policy import Policy
@@ -28,10 +27,10 @@ from mooring.storage.keyfiles import KeyFiles
 from mooring.storage.log import ScrubReport
 from mooring.storage.notes import FileNotes
 from mooring.wiring import stores
-from mooring.wiring.config import Config, load
+from mooring.wiring.config import ANCHORER, Config, load
 from mooring.wiring.home import Home
 from mooring.wiring.indexes import open_index, temporary_index
-from mooring.wiring.ledgers import ANCHORER, OpenLedger, load_contracts, open_ledger, serve_node
+from mooring.wiring.ledgers import OpenLedger, load_contracts, open_ledger, serve_node
 from mooring.wiring.policies import policy_in_force
 from mooring.wiring.receipts import Receipts
 from mooring.wiring.source import commit_of
@@ -43,6 +42,9 @@ from mooring.workflows.follow import IndexSink, event_of, index_attestations, re
 from mooring.workflows.govern import KeyRegistered, register_key, revoke_key
 from mooring.workflows.load import FollowedModels, purposes_of
 from mooring.workflows.versions import split
+
+if TYPE_CHECKING:
+    from mooring.ledger.embedded.node import EmbeddedNode
 
 __all__ = ["LogLine", "Session", "open_session"]
 
@@ -275,18 +277,9 @@ def open_session(home: Home, *, rebuild: bool = False) -> Iterator[Session]:
             max_staleness_s=config.ledger.max_staleness_s,
         )
         deployment = _deployment(home, config, keys, opened, index, follower)
-        _index_log(deployment)
-        yield Session(home, config, deployment, follower, opened.node, opened.url)
-
-
-def _index_log(deployment: Deployment) -> None:
-    """Index what a process that died has logged and not indexed; before the first attestation there is no log."""
-    try:
         with deployment.read_log(deployment.records_origin) as log:
-            index_attestations(deployment.index, log)
-    except NotFoundError as error:
-        if error.code != "log":
-            raise
+            index_attestations(index, log)
+        yield Session(home, config, deployment, follower, opened.node, opened.url)
 
 
 def _deployment(

@@ -20,7 +20,7 @@ from mooring.wiring.config import Config
 from mooring.wiring.home import Home
 from mooring.workflows.deployment import Witness
 
-__all__ = ["Keys", "make_blobs", "open_blobs", "open_keys", "open_log", "open_secrets", "witnesses"]
+__all__ = ["Keys", "make_blobs", "make_logs", "open_blobs", "open_keys", "open_log", "open_secrets", "witnesses"]
 
 Keys = KeyFiles | EnvironmentKeys
 
@@ -66,6 +66,14 @@ def make_blobs(home: Home, config: Config) -> None:
     url = urlsplit(config.storage.blobs)
     if url.scheme == "file":
         LocalBlobs.create(home.resolve(url.path))
+
+
+def make_logs(home: Home, config: Config) -> None:
+    """Make the empty logs if they are not there."""
+    for name in ("records", "receipts"):
+        origin = f"{config.deployment}/{name}"
+        if not home.log(origin).exists():
+            FileLog(home.log(origin), origin).close()
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from mooring.proofs.keys import PublicKey
 from mooring.proofs.note import VerifierKey, parse_vkey
 from mooring.proofs.trust import Trust
 from mooring.wiring.config import Config, Organisation
-from mooring.workflows.anchor import witness_key
 from mooring.workflows.deployment import Deployment
 from mooring.workflows.entrust import trust_root
+from mooring.workflows.witness import witness_key
 
 __all__ = ["current_trust"]
 
@@ -33,6 +33,6 @@ def _attest_keys(deployment: Deployment, organisation: Organisation) -> tuple[Pu
 
 
 def _witness_keys(deployment: Deployment, config: Config) -> dict[str, VerifierKey]:
-    held = {witness.organisation: witness_key(deployment, witness) for witness in deployment.witnesses}
+    held = {item.organisation: witness_key(deployment.name, deployment.keys, item) for item in deployment.witnesses}
     given = {item.name: parse_vkey(item.witness_key) for item in config.organisations if item.witness_key}
     return held | given

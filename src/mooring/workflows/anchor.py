@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mooring.errors import ProofError, WorkflowError
+from mooring.errors import WorkflowError
 from mooring.ledger.registry import origin_id
-from mooring.proofs import merkle
-from mooring.proofs.checkpoint import Checkpoint, cosign, open_checkpoint, read_checkpoint
-from mooring.proofs.keys import PublicKey
-from mooring.proofs.note import COSIGNATURE, Signature, VerifierKey, sign
+from mooring.proofs.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
+from mooring.proofs.note import VerifierKey, sign
 from mooring.storage.log import LogStore
 from mooring.workflows.deployment import Deployment, Witness
 from mooring.workflows.transact import transact
+from mooring.workflows.witness import cosignature, raw_key, witness_key
 
-__all__ = ["Anchored", "anchor", "log_key", "seal", "witness_key"]
+__all__ = ["Anchored", "anchor", "log_key", "seal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +31,7 @@ class Anchored:
 
 def log_key(deployment: Deployment, origin: str) -> VerifierKey:
     """Return the verifier key of one of our logs: the key `log-<last part of the origin>`."""
-    return VerifierKey(origin, _raw(deployment.keys.public(_log_key_name(origin))))
-
-
-def witness_key(deployment: Deployment, witness: Witness) -> VerifierKey:
-    """Return a witness's cosignature key (type 0x04)."""
-    return VerifierKey(f"{deployment.name}/{witness.key}", _raw(deployment.keys.public(witness.key)), COSIGNATURE)
+    return VerifierKey(origin, raw_key(deployment.keys.public(_log_key_name(origin))))
 
 
 def seal(deployment: Deployment, log: LogStore) -> bytes:
@@ -52,7 +45,10 @@ def seal(deployment: Deployment, log: LogStore) -> bytes:
     missing = [witness for witness in deployment.witnesses if not _has_signed(deployment, witness, note)]
     if not missing:
         return note
-    signatures = [_cosign(deployment, witness, log, note) for witness in missing]
+    now_s = deployment.clock_ns() // 1_000_000_000
+    signatures = [
+        cosignature(deployment.name, deployment.keys, witness, note, log.consistency, now_s) for witness in missing
+    ]
     return log.cosign(read_checkpoint(note)[1].text, signatures)
 
 
@@ -86,41 +82,10 @@ def _require_same(size: int, root: bytes, checkpoint: Checkpoint) -> None:
         )
 
 
-def _cosign(deployment: Deployment, witness: Witness, log: LogStore, note: bytes) -> Signature:
-    checkpoint, _ = read_checkpoint(note)
-    last = witness.last(checkpoint.origin)
-    if last is not None:
-        _require_extension(witness, log, last, checkpoint)
-    witness.remember(checkpoint.origin, checkpoint.size, checkpoint.root)
-    key = witness_key(deployment, witness)
-    now_s = deployment.clock_ns() // 1_000_000_000
-    return cosign(note, key, lambda message: deployment.keys.sign(witness.key, message), now_s)
-
-
-def _require_extension(witness: Witness, log: LogStore, last: tuple[int, bytes], checkpoint: Checkpoint) -> None:
-    size, root = last
-    try:
-        if checkpoint.size < size:
-            raise ProofError(f"it shrank from {size} to {checkpoint.size}", code="log-forked")
-        proof: Sequence[bytes] = log.consistency(size, checkpoint.size)
-        merkle.verify_consistency(size, root, checkpoint.size, checkpoint.root, proof)
-    except ProofError as error:
-        raise WorkflowError(
-            f"witness {witness.organisation} refuses {checkpoint.origin}: {error.message}",
-            code="log-forked",
-            hint="the log was edited, forked or rolled back: keep it as evidence and investigate",
-        ) from error
-
-
 def _has_signed(deployment: Deployment, witness: Witness, note: bytes) -> bool:
-    key = witness_key(deployment, witness)
+    key = witness_key(deployment.name, deployment.keys, witness)
     return any((line.name, line.id) == (key.name, key.id) for line in read_checkpoint(note)[1].signatures)
 
 
 def _log_key_name(origin: str) -> str:
     return f"log-{origin.rpartition('/')[2]}"
-
-
-def _raw(key: PublicKey) -> bytes:
-    """The 32 bytes of an Ed25519 key: the end of its DER (RFC 8410 §4)."""
-    return key.spki[-32:]

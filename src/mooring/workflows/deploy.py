@@ -38,7 +38,8 @@ def activate(
 ) -> Changed:
     """Attest for which purposes an approved version goes into service, if the policy lets it, and activate it.
 
-    The attestation goes first, so that whoever sees the version active finds its purposes in the log. Raises WorkflowError `policy-denied` naming the rule; LedgerRefused if the ledger's rules say no.
+    The attestation goes first, so that whoever sees the version active finds its purposes in the log. Raises
+    WorkflowError `policy-denied` naming the rule; LedgerRefused if the ledger's rules say no.
     """
     state = deployment.follow()
     version = find(state, name)

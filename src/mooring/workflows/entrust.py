@@ -79,5 +79,5 @@ def _ledger(deployment: Deployment, observers_required: int) -> TrustedLedger:
         observers_required,
         profile.contracts.get("AssetRegistry", ""),
         profile.contracts.get("CheckpointAnchor", ""),
-        profile.contracts.get("log", ""),
+        "" if profile.enforces else str(log_key(deployment, f"{deployment.name}/ledger")),
     )

@@ -44,7 +44,7 @@ def export_version(
         entries=tuple(entry for entries, _, _ in parts for entry in entries),
         checkpoints=tuple(note for _, note, _ in parts),
         blocks=blocks,
-        leaves=tuple(item for item in evidence if isinstance(item, LogEvidence)),
+        leaves=tuple(dict.fromkeys(item for item in evidence if isinstance(item, LogEvidence))),
         observations=observe(deployment, blocks),
         manifests=(deployment.blobs.read_all(Digest("sha256", version.manifest)),),
         openings=tuple(openings),

@@ -289,7 +289,7 @@ def _tamper(stage: _Stage) -> None:
         ("attestation in the bundle", lambda: tampering.in_attestation(bundle, trust, now_s)),
         ("tile of the receipts log", lambda: tampering.in_tile(stage.session)),
         ("receipt in the bundle", lambda: tampering.in_receipt(bundle, trust, now_s)),
-        ("the bundle's file", lambda: tampering.in_bundle(bundle, trust, now_s)),
+        ("inclusion path in the bundle", lambda: tampering.in_bundle(bundle, trust, now_s)),
         ("row in the index", lambda: tampering.in_index(stage.session)),
     )
     with stage.story.step("Change one byte, in six places"):

@@ -50,6 +50,7 @@ _STATUS = {
     "model-load": 503,
     "undecided": 503,
     "evidence": 503,
+    "not-found": 404,
     "tile": 404,
     "tile-path": 404,
     "checkpoint": 404,

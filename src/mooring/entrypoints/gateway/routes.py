@@ -24,7 +24,7 @@ from mooring.entrypoints.gateway.judge import LABEL
 from mooring.entrypoints.gateway.parts import Evidence
 from mooring.entrypoints.gateway.problem import PROBLEM_TYPE, Answer, Problem, problem_of
 from mooring.entrypoints.gateway.tensors import TensorSpec
-from mooring.errors import MooringError
+from mooring.errors import MooringError, NotFoundError, ProofError
 
 __all__ = ["other_routes"]
 
@@ -212,4 +212,4 @@ async def _refused(request: Request, error: Exception) -> Response:
     """What the parts raise: names that nothing is kept under, paths that are none, logs that cannot be read."""
     if not isinstance(error, MooringError):
         raise error
-    return _problem(problem_of(error, "evidence"))
+    return _problem(problem_of(error, "not-found" if isinstance(error, NotFoundError | ProofError) else "evidence"))

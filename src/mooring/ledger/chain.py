@@ -168,18 +168,24 @@ class Chain:
 
     def fees(self) -> Fees:
         """Return fees that get a transaction into the next blocks; raises ConfigError `no-eip1559`."""
-        head = self.need_header("latest")
-        if head.base_fee is None:
+        asked: list[Call] = [("eth_getBlockByNumber", ["latest", False]), ("eth_maxPriorityFeePerGas", [])]
+        block, tip = ask_all(self._transport, asked)
+        if isinstance(block, RpcError):
+            raise failure("eth_getBlockByNumber", block) from block
+        base_fee = parse_header(block, verified=self._verify_headers).base_fee
+        if base_fee is None:
             raise ConfigError(
                 "the chain has no base fee, so it does not take EIP-1559 transactions",
                 code="no-eip1559",
                 hint="enable its London fork (it may keep the base fee at 0)",
             )
-        tip = self._optional("eth_maxPriorityFeePerGas")
-        if tip is None:
-            price = self._optional("eth_gasPrice") or 0
-            tip = max(0, price - head.base_fee)
-        return Fees(2 * head.base_fee + tip, tip)
+        if not isinstance(tip, RpcError):
+            wanted = quantity(tip, "tip")
+        elif tip.code in _UNSUPPORTED:
+            wanted = max(0, quantity(self._ask("eth_gasPrice"), "gas price") - base_fee)
+        else:
+            raise failure("eth_maxPriorityFeePerGas", tip) from tip
+        return Fees(2 * base_fee + wanted, wanted)
 
     def send(self, raws: Sequence[bytes]) -> list[Any]:
         """Send signed transactions; return what the node said of each: its answer, or an RpcError."""
@@ -206,14 +212,6 @@ class Chain:
 
     def _header(self, answer: Any) -> Header | None:
         return None if answer is None else parse_header(answer, verified=self._verify_headers)
-
-    def _optional(self, method: str) -> int | None:
-        try:
-            return quantity(self._transport.request(method, []), method)
-        except RpcError as error:
-            if error.code not in _UNSUPPORTED:
-                raise failure(method, error) from error
-            return None
 
     def _ask(self, method: str, *params: Any) -> Any:
         return self._all([(method, list(params))])[0]

@@ -22,8 +22,17 @@ _GWEI = 10**9
 _TRANSFER_GAS = 21_000
 _RESENT_AT_ONCE = 100
 _REHEARSED_AT_ONCE = 50
-_KNOWN = ("already known", "known transaction", "already imported", "alreadyknown", "already exists")
-_TAKEN = ("nonce too low", "nonce is too low", "underpriced", "oldnonce")
+_KNOWN = (
+    "already known",
+    "known transaction",
+    "already imported",
+    "alreadyknown",
+    "already exists",
+    "nonce too low",
+    "nonce is too low",
+    "oldnonce",
+    "replacement transaction underpriced",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +199,9 @@ class Dispatch:
 
     def _unsent(self, orders: Sequence[Order]) -> list[Entry]:
         """Return what the node was never seen to take: first what would hold the orders up, then they, in order."""
-        if all(self._outbox.attempts(order.key)[-1].sent_s is not None for order in orders):
-            return []
         place = {order.key: number for number, order in enumerate(orders)}
         senders = dict.fromkeys(order.sender for order in orders)
-        waiting = [entry for sender in senders for entry in self._waiting(sender)]
-        unsent = [entry for entry in waiting if self._newest(entry).sent_s is None]
+        unsent = [entry for sender in senders for entry in self._outbox.unsent(sender)]
         return sorted(unsent, key=lambda entry: place.get(entry.order.key, -1))
 
     def _resend(self, entry: Entry) -> None:
@@ -225,9 +231,9 @@ class Dispatch:
             if not isinstance(answer, RpcError):
                 _check_hash(attempt, answer)
                 taken.append(attempt.signed.hash)
-            elif _says(answer, _KNOWN):
+            elif _says(answer, _KNOWN):  # it, or another with its nonce: `confirm` finds out which
                 taken.append(attempt.signed.hash)
-            elif not _says(answer, _TAKEN):  # a taken nonce is for `confirm` to find out about
+            else:
                 complaint = complaint or answer
         if taken:
             self._outbox.sent(taken)

@@ -36,6 +36,7 @@ CREATE TABLE attempt (
 CREATE UNIQUE INDEX attempt_by_key ON attempt (chain, key, ordinal);
 """
 _ENTRY = "key, account, sender, nonce, recipient, data, gas, made_s, block"
+_ENTRY_OF = ", ".join(f"entry.{column}" for column in _ENTRY.split(", "))
 _ATTEMPT = "hash, nonce, raw, max_fee, max_tip, made_s, sent_s"
 
 
@@ -167,15 +168,29 @@ class Outbox:
             self._keep(key, make(entry))
             return True
 
+    def unsent(self, sender: bytes) -> list[Entry]:
+        """Return the sender's entries of which the node was never seen to take a transaction, by nonce."""
+        query = (
+            f"SELECT DISTINCT {_ENTRY_OF} FROM entry JOIN attempt ON attempt.chain = entry.chain AND attempt.key = "  # noqa: S608  # constant columns
+            "entry.key WHERE entry.chain = ? AND sender = ? AND block IS NULL AND sent_s IS NULL ORDER BY entry.nonce"
+        )
+        return [_entry(row) for row in self._rows(query, self._chain, sender)]
+
     def sent(self, hashes: Sequence[bytes]) -> None:
-        """Note that the node has taken these transactions."""
+        """Note that the node has these transactions, or another with their nonce; what came before them is settled."""
         now = self._clock()
-        with self._exclusive():
-            self._sql.executemany("UPDATE attempt SET sent_s = ? WHERE hash = ?", [(now, item) for item in hashes])
+        with self._exclusive(durable=False):  # if this is lost, they are sent once more
+            for item in hashes:
+                self._sql.execute("UPDATE attempt SET sent_s = ? WHERE hash = ?", (now, item))
+                self._sql.execute(
+                    "UPDATE attempt SET sent_s = ? WHERE sent_s IS NULL AND chain = ? AND key = "
+                    "(SELECT key FROM attempt WHERE hash = ?)",
+                    (now, self._chain, item),
+                )
 
     def settle(self, key: str, block: int) -> None:
         """Note that a final block holds the entry's transaction: it needs no more care."""
-        with self._exclusive():
+        with self._exclusive(durable=False):  # if this is lost, it is asked for once more
             self._sql.execute(
                 "UPDATE entry SET block = ? WHERE chain = ? AND key = ? AND block IS NULL", (block, self._chain, key)
             )
@@ -215,8 +230,7 @@ class Outbox:
                 code="outbox-file",
                 hint="name a file of its own for the outbox",
             )
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-            self._sql.execute(f"PRAGMA {pragma}")
+        self._sql.execute("PRAGMA journal_mode=WAL")
         with self._exclusive():
             if self._sql.execute("PRAGMA user_version").fetchone()[0] == _SCHEMA:
                 return
@@ -232,9 +246,13 @@ class Outbox:
             return self._sql.execute(query, parameters).fetchall()
 
     @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """Hold the file against all other threads and processes; what is done inside is durable then, or undone."""
+    def _exclusive(self, *, durable: bool = True) -> Iterator[None]:
+        """Hold the file against all other threads and processes; what is done inside is kept then, or undone.
+
+        `durable` waits for the disk, so that it survives a lost supply too, and not only a killed process.
+        """
         with self._mutex, self._reported():
+            self._sql.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._sql.execute("BEGIN IMMEDIATE")
             try:
                 yield

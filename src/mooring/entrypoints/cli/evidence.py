@@ -20,6 +20,7 @@ from mooring.proofs.verify import verify_bytes
 __all__ = ["anchor", "export", "read_file", "verify"]
 
 _MARKS = {Outcome.PROVED: "proved    ", Outcome.NOT_PROVED: "NOT PROVED", Outcome.REFUTED: "REFUTED   "}
+_MANY = 3
 _EXITS = {Outcome.PROVED: 0, Outcome.NOT_PROVED: 8, Outcome.REFUTED: 7}
 
 
@@ -64,7 +65,7 @@ def verify(
     ctx: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="The bundle to verify.", metavar="BUNDLE")],
     trust: Annotated[Path, typer.Option(help="The trust root: all that is believed.", metavar="FILE")],
-    all_claims: Annotated[bool, typer.Option("--all", help="Show every receipt, not only their number.")] = False,
+    all_claims: Annotated[bool, typer.Option("--all", help="Show every claim and what it rests on.")] = False,
 ) -> None:
     """Verify a bundle offline: no network, no database, no trust but the trust root."""
     context = context_of(ctx)
@@ -111,27 +112,26 @@ def _opening(value: dict[str, str], origin: str) -> Opening:
 
 
 def _lines(report: Report, all_claims: bool) -> list[str]:
-    shown = [claim for claim in report.claims if all_claims or not _counted(claim)]
-    counted = [claim for claim in report.claims if claim not in shown]
-    lines = [line for claim in shown for line in _claim(claim)]
-    for name in ("receipt", "answer"):
-        number = sum(claim.name == name for claim in counted)
-        if number:
-            lines.append(f"{_MARKS[Outcome.PROVED]}  {name:<12} {number} {name}s (--all shows each)")
-    lines += [f"{'':10}  {'limit':<12} {limit}" for limit in report.limits]
-    return [*lines, "", f"outcome: {report.outcome}"]
+    """What people read: each claim on a line, many of a kind as one, and then all that is not proved."""
+    lines = []
+    for name in dict.fromkeys(claim.name for claim in report.claims):
+        claims = [claim for claim in report.claims if claim.name == name]
+        proved = [claim for claim in claims if claim.outcome is Outcome.PROVED]
+        if len(proved) > _MANY and not all_claims:
+            lines.append(f"{_MARKS[Outcome.PROVED]}  {name:<12} {len(proved)} times, such as: {proved[0].says}")
+            claims = [claim for claim in claims if claim not in proved]
+        lines += [line for claim in claims for line in _claim(claim, all_claims)]
+    limits = dict.fromkeys(limit for claim in report.claims for limit in claim.limits)
+    unproved = [f"  - {limit}" for limit in (*limits, *report.limits)]
+    return [*lines, "", *(["This does not prove:", *unproved, ""] if unproved else []), f"outcome: {report.outcome}"]
 
 
-def _counted(claim: Claim) -> bool:
-    return claim.name in ("receipt", "answer") and claim.outcome is Outcome.PROVED
-
-
-def _claim(claim: Claim) -> list[str]:
+def _claim(claim: Claim, all_claims: bool) -> list[str]:
     lines = [f"{_MARKS[claim.outcome]}  {claim.name:<12} {claim.about}: {claim.says}"]
-    if claim.root:
+    if all_claims and claim.root:
         lines.append(f"{'':25}from {claim.root}")
     if claim.code:
         lines.append(f"{'':25}reason: {claim.code}")
     if claim.hint and claim.outcome is not Outcome.PROVED:
         lines.append(f"{'':25}hint: {claim.hint}")
-    return lines + [f"{'':25}not proved: {limit}" for limit in claim.limits]
+    return lines

@@ -10,6 +10,8 @@ from mooring.proofs.report import Claim, Outcome, Report
 
 __all__ = ["render"]
 
+_FIRST = ("registered", "approved", "status", "manifest")
+_SUMMED = {"attestation": "attestations", "final": "final blocks", "receipt": "receipts", "answer": "answers"}
 _STYLE = """
 :root{color-scheme:light dark;--ink:#16202a;--dim:#5b6b7a;--paper:#fff;--card:#f5f7f9;--line:#dbe2e8;--good:#0b7a4b;
 --bad:#b3261e;--open:#8a5a00;--accent:#14508c}
@@ -23,7 +25,7 @@ margin:1.4rem 0}.figure{background:var(--card);border:1px solid var(--line);bord
 .figure b{display:block;font-size:1.45rem}.life{display:flex;flex-wrap:wrap;gap:.3rem;align-items:center}
 .life span{padding:.2rem .65rem;border-radius:1rem;background:var(--card);border:1px solid var(--line)}
 .life .bad{color:var(--bad);border-color:var(--bad)}.life .good{color:var(--good);border-color:var(--good)}
-table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{text-align:left;padding:.4rem .6rem;vertical-align:top;
+table{border-collapse:collapse;width:100%;min-width:46rem;font-size:.92rem}th,td{text-align:left;padding:.4rem .6rem;vertical-align:top;
 border-bottom:1px solid var(--line)}th{color:var(--dim);font-weight:600}td.n{text-align:right;white-space:nowrap;
 font-variant-numeric:tabular-nums}.wrap{overflow-x:auto}.proved{color:var(--good)}.refuted{color:var(--bad)}
 .not-proved{color:var(--open)}ul{margin:.2rem 0;padding-left:1.1rem}code{font-size:.88em;overflow-wrap:anywhere}
@@ -73,10 +75,12 @@ def _life(name: str, statuses: Sequence[str]) -> str:
 
 
 def _claims(claims: Sequence[Claim]) -> str:
-    shown = [claim for claim in claims if claim.name not in ("receipt", "answer")]
-    rows = [_claim(claim) for claim in shown]
-    for name in ("receipt", "answer"):
-        rows += _summed(name, [claim for claim in claims if claim.name == name])
+    """The claims about versions first; what comes many times over is summed."""
+    first = [claim for name in _FIRST for claim in claims if claim.name == name]
+    rest = [claim for claim in claims if claim.name not in (*_FIRST, *_SUMMED)]
+    rows = [_claim(claim) for claim in (*first, *rest)]
+    for name, plural in _SUMMED.items():
+        rows += _summed(plural, [claim for claim in claims if claim.name == name])
     return _rows(("Outcome", "Claim", "Proved from", "Not proved"), rows)
 
 
@@ -84,18 +88,20 @@ def _claim(claim: Claim) -> tuple[str, ...]:
     limits = "".join(f"<li>{escape(limit)}</li>" for limit in claim.limits)
     return (
         f'<span class="{claim.outcome}">{claim.outcome}</span>',
-        f"{escape(claim.says)}<br><code class='dim'>{escape(claim.about)}</code>",
-        escape(claim.root),
+        f"<b>{escape(claim.name)}</b> {escape(claim.says)}<br><code class='dim'>{escape(claim.about)}</code>",
+        f"<code>{escape(claim.root)}</code>",
         f"<ul>{limits}</ul>" if limits else "",
     )
 
 
-def _summed(name: str, claims: Sequence[Claim]) -> list[tuple[str, ...]]:
+def _summed(plural: str, claims: Sequence[Claim]) -> list[tuple[str, ...]]:
+    """One row for many claims of a kind, with the worst outcome among them."""
     if not claims:
         return []
+    worst = next((c for c in claims if c.outcome is not Outcome.PROVED), claims[0])
     proved = sum(claim.outcome is Outcome.PROVED for claim in claims)
-    outcome, says, root, limits = _claim(claims[0])
-    return [(outcome, f"{proved} of {len(claims)} {name}s proved; the first: {says}", root, limits)]
+    outcome, _, root, limits = _claim(worst)
+    return [(outcome, f"<b>{proved} of {len(claims)} {plural}</b><br>such as: {escape(worst.says)}", root, limits)]
 
 
 def _limits(report: Report) -> str:

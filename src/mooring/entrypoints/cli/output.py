@@ -22,6 +22,7 @@ from mooring.errors import (
     RecordError,
     WorkflowError,
 )
+from mooring.records.digest import Digest
 
 __all__ = ["EXIT_CODES", "Output", "exit_code"]
 
@@ -127,7 +128,9 @@ class Output:
 
 
 def plain_value(value: object) -> Any:
-    """Return a result as plain JSON values; bytes become hex."""
+    """Return a result as plain JSON values; bytes become hex, digests `algorithm:hex`."""
+    if isinstance(value, Digest):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -153,4 +156,6 @@ def _cell(value: Any) -> str:
         return ", ".join(_cell(item) for item in value)
     if isinstance(value, dict):
         return ", ".join(f"{name}={_cell(item)}" for name, item in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else str(value)

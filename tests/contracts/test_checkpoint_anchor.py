@@ -213,6 +213,14 @@ def test_the_root_of_a_larger_tree_is_no_leaf_of_it(anchor: Contract) -> None:
     assert anchor.call("verifyInclusion", mine, root_of(leaves[:2]), 0, [root_of(leaves[2:])]) is False
 
 
+def test_a_path_longer_than_the_size_allows_is_refused_even_where_it_leads_to_the_root(anchor: Contract) -> None:
+    left, right = leaf_hash(b"a"), leaf_hash(b"b")
+    understated = anchor.send("ann", "open", ORIGIN, 1, root_of([b"a", b"b"])).result
+    assert anchor.call("verifyInclusion", understated, right, 0, [left]) is False
+    anchor.send("ann", "anchor", understated, 2, root_of([b"a", b"b"]))
+    assert anchor.call("verifyInclusion", understated, right, 1, [left]) is True
+
+
 def test_inclusion_is_checked_against_the_latest_checkpoint_only(anchor: Contract) -> None:
     leaves = [bytes([i]) for i in range(7)]
     mine = opened(anchor, leaves[:5])

@@ -131,9 +131,9 @@ abstract contract Quorum {
     error Unchanged();
     /// @notice Every organisation index is taken; indices are never used again.
     error TooManyOrganisations();
-    /// @notice Too few organisations would remain that can vote, or that can approve.
+    /// @notice Too few organisations would have a member who may approve: nothing could be decided any more.
     /// @param threshold The threshold that would hold.
-    /// @param organisations How many organisations could reach it.
+    /// @param organisations How many organisations could approve.
     error QuorumUnreachable(uint8 threshold, uint256 organisations);
     /// @notice The organisation's vote is already counted.
     /// @param action Identifies the ballot.
@@ -370,12 +370,10 @@ abstract contract Quorum {
         emit EpochStarted(++_charter.epoch);
     }
 
-    /// @dev Refuses a rule that nobody could satisfy, be it by voting or by approving.
+    /// @dev Refuses a rule that nobody could satisfy. Whoever can approve can vote, so those who approve are decisive.
     function _requireReachable(Charter memory charter) private pure {
         if (charter.threshold == 0) revert ZeroValue("threshold");
-        uint8 seated = _count(charter.seated);
-        uint8 approving = _count(charter.approving);
-        uint8 reach = seated < approving ? seated : approving;
+        uint8 reach = _count(charter.approving);
         if (charter.threshold > reach) revert QuorumUnreachable(charter.threshold, reach);
     }
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnxruntime as ort
 
 from mooring.entrypoints.gateway.tensors import Infer, RequestReader, Tensor, TensorSpec
 from mooring.errors import RecordError, WorkflowError
@@ -179,7 +179,16 @@ def _agree(alone: Sequence[Sequence[Array]], together: Sequence[Array]) -> bool:
     return True
 
 
+def _runtime() -> Any:  # Any: onnxruntime ships no types
+    """Return ONNX Runtime, told before its import to send nothing and keep no device id: it does both by default."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
 def _session(onnx: bytes, threads: int) -> Any:  # Any: onnxruntime ships no types
+    ort = _runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -15,6 +15,7 @@ from mooring.errors import MooringError
 from mooring.wiring.config import Gateway as GatewayConfig
 from mooring.wiring.receipts import Receipts, open_receipts
 from mooring.wiring.session import Session
+from mooring.wiring.tracing import open_tracer
 
 __all__ = ["Service", "run", "serving"]
 
@@ -88,6 +89,7 @@ def _gateway(session: Session, receipts: Receipts, host: str | None, port: int |
         log=receipts.log,
         evidence=receipts,
         reopen=receipts.reopen,
+        tracer=open_tracer(config),
         registry=_metrics(session),
     )
     app = create_app(parts, _settings(config))

@@ -87,7 +87,10 @@ class Anchoring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The gateway's address, limits and callers (name → SHA-256 of the bearer token, in hex)."""
+    """The gateway's address, limits and callers (name → SHA-256 of the bearer token, in hex).
+
+    `otlp_endpoint` is where OpenTelemetry spans go (OTLP over HTTP; empty: nowhere), for `trace_share` of the requests.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -98,6 +101,8 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: float = 10.0
     micro_batch: int = 64
     callers: dict[str, str] = {}
+    otlp_endpoint: str = ""
+    trace_share: float = 0.01
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

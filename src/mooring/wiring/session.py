@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, get_args
 
 from mooring.errors import BusyError, ConfigError, NotFoundError
 from mooring.ledger.follower import Follower
-from mooring.ledger.registry import RegistryState, origin_id
+from mooring.ledger.registry import Key as RegisteredKey
+from mooring.ledger.registry import RegistryState
 from mooring.policy import Policy
 from mooring.proofs.checkpoint import read_checkpoint
 from mooring.proofs.keys import Kind, PublicKey
 from mooring.proofs.trust import Trust
 from mooring.records.digest import Digest
 from mooring.records.manifest import Manifest
-from mooring.storage.atomic import replace
+from mooring.storage.atomic import replace, translating
 from mooring.storage.filelog import FileLog
 from mooring.storage.hashing import hash_tree
 from mooring.storage.index import Index
@@ -30,12 +31,12 @@ from mooring.wiring import stores
 from mooring.wiring.config import ANCHORER, Config, load
 from mooring.wiring.home import Home
 from mooring.wiring.indexes import open_index, temporary_index
-from mooring.wiring.ledgers import OpenLedger, load_contracts, open_ledger, serve_node
+from mooring.wiring.ledgers import OpenLedger, load_contracts, open_ledger, require_unheld, serve_node
 from mooring.wiring.policies import policy_in_force
 from mooring.wiring.receipts import Receipts
 from mooring.wiring.source import commit_of
 from mooring.wiring.trusting import current_trust
-from mooring.workflows.anchor import Anchored, anchor, seal
+from mooring.workflows.anchor import Anchored, anchor, anchored_size, attest_batch, seal
 from mooring.workflows.authorise import Authoriser, Verdict
 from mooring.workflows.deployment import Actor, Deployment
 from mooring.workflows.follow import IndexSink, event_of, index_attestations, require_same
@@ -74,7 +75,9 @@ class Session:
     def models(self) -> FollowedModels:
         """Return the models as followed, for serving."""
         deployment = self.deployment
-        return FollowedModels(self.follower, deployment.blobs, lambda digest: purposes_of(deployment, digest))
+        return FollowedModels(
+            self.follower, deployment.blobs, lambda name, digest: purposes_of(deployment, name, digest)
+        )
 
     def authoriser(self, models: FollowedModels) -> Authoriser:
         """Return what decides about requests, by the policy that the ledger names."""
@@ -115,6 +118,14 @@ class Session:
         """Return the deployment's trust root, with the keys as the ledger has them now."""
         return current_trust(self.deployment, self.config)
 
+    def kept_trust(self) -> Trust:
+        """Return the trust root that lies in the deployment's folder; raises NotFoundError, ProofError."""
+        path = self.home.trust
+        if not path.exists():
+            raise NotFoundError(f"{path} is missing", code="unknown-trust", hint="run: mooring init, as at first")
+        with translating(f"read {path}"):
+            return Trust.from_bytes(path.read_bytes().rstrip(b"\n"))
+
     def write_trust(self) -> Trust:
         """Write the deployment's trust root anew, and return it."""
         trust = self.trust()
@@ -132,14 +143,25 @@ class Session:
         return self._own_keys().import_(name, pem)
 
     def rotate_key(self, actor: Actor) -> KeyRegistered:
-        """Replace an organisation's attestation key, register the new one, and revoke the old from now on."""
-        name = f"{actor.organisation}-attest"
-        old = self.deployment.keys.public(name).keyid
-        self._own_keys().rotate(name)
+        """Replace an organisation's attestation key, register the new one, and revoke the old ones after this second.
+
+        A rotation that broke off is finished, and no further key made.
+        """
+        name, keys = f"{actor.organisation}-attest", self._own_keys()
+        if self._on_ledger(keys.public(name)) is not None:
+            keys.rotate(name)
         registered = register_key(self.deployment, actor, name)
-        revoke_key(self.deployment, actor, old)
+        for old in keys.retired(name):
+            known = self._on_ledger(old.public)
+            if known is not None and known.revoked_from is None:
+                # what the old key signed in this very second still counts
+                revoke_key(self.deployment, actor, old.public.keyid, from_s=time.time_ns() // 1_000_000_000 + 1)
         self.write_trust()
         return registered
+
+    def _on_ledger(self, key: PublicKey) -> RegisteredKey | None:
+        """Return what the ledger says of an attestation key; None if it is not registered."""
+        return self.deployment.follow().keys.get(bytes.fromhex(key.keyid))
 
     @contextmanager
     def read(self, which: str) -> Iterator[FileLog]:
@@ -157,13 +179,31 @@ class Session:
 
     def logs(self) -> list[LogLine]:
         """Return how far each log is."""
-        state = self.deployment.follow()
-        return [self._log_line(state, which) for which in ("records", "receipts")]
+        return [self._log_line(which) for which in ("records", "receipts")]
 
     def anchor(self) -> list[Anchored]:
-        """Seal the logs that nobody else writes, and anchor the newest checkpoint of each that has one."""
-        notes = [self._sealed(origin) for origin in (self.deployment.records_origin, self.deployment.receipts_origin)]
-        return [anchor(self.deployment, note) for note in notes if note is not None]
+        """Seal the logs that nobody else writes, and anchor the newest checkpoint of each that has one.
+
+        Receipts go first: which of them the anchor covers is attested in the records, which go second.
+        """
+        deployment, made = self.deployment, list[Anchored]()
+        for origin in (deployment.receipts_origin, deployment.records_origin):
+            before = anchored_size(deployment, origin)
+            note = self._sealed(origin)
+            if note is None:
+                continue
+            made.append(anchor(deployment, note))
+            attester = self._attester()
+            if origin == deployment.receipts_origin and attester:
+                attest_batch(deployment, attester, made[-1], before)
+        return made
+
+    def _attester(self) -> str:
+        """Return an organisation that we can sign for, one with an operator if possible; "" if there is none."""
+        held = set(self.deployment.keys.names())
+        ours = [item for item in self.config.organisations if f"{item.name}-attest" in held]
+        operating = [item for item in ours if any("operator" in member.roles for member in item.members)]
+        return next((item.name for item in (*operating, *ours)), "")
 
     def _sealed(self, origin: str) -> bytes | None:
         """Seal a log; one that another process holds seals itself, so its newest checkpoint is taken."""
@@ -177,16 +217,15 @@ class Session:
         finally:
             log.close()
 
-    def _log_line(self, state: RegistryState, which: str) -> LogLine:
+    def _log_line(self, which: str) -> LogLine:
         origin = self._origin(which)
-        known = state.origins.get(origin_id(self.deployment.keys.address(ANCHORER), origin))
         try:
             with self.read(which) as log:
                 size, sealed, note = log.size, log.sealed, log.checkpoint()
         except NotFoundError:
             size, sealed, note = 0, 0, None
         witnesses = len(read_checkpoint(note)[1].signatures) - 1 if note else 0
-        return LogLine(origin, size, sealed, known.size if known else 0, witnesses)
+        return LogLine(origin, size, sealed, anchored_size(self.deployment, origin), witnesses)
 
     def _origin(self, which: str) -> str:
         if which not in ("records", "receipts"):
@@ -202,8 +241,14 @@ class Session:
         return keys
 
     def serve_chain(self, port: int) -> AbstractContextManager[str]:
-        """Serve the embedded chain's JSON-RPC on loopback while the block lasts; another ledger needs no serving."""
-        return serve_node(self.node, port) if self.node is not None else nullcontext(self.url)
+        """Serve the embedded chain's JSON-RPC on loopback while the block lasts; another ledger needs no serving.
+
+        Raises BusyError naming the process that serves it already.
+        """
+        if self.node is not None:
+            return serve_node(self.node, port)
+        require_unheld(self.home, self.config)
+        return nullcontext(self.url)
 
     def anchor_newest(self, receipts: Receipts | None) -> list[Anchored]:
         """Anchor what is sealed, from a process that writes the receipts log itself."""

@@ -8,12 +8,16 @@ from mooring.errors import WorkflowError
 from mooring.ledger.registry import origin_id
 from mooring.proofs.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
 from mooring.proofs.note import VerifierKey, sign
+from mooring.records.digest import Digest, sha256
+from mooring.records.predicates import ReceiptBatch
+from mooring.records.statement import Statement, Subject
 from mooring.storage.log import LogStore
+from mooring.workflows.attest import Attested, attest
 from mooring.workflows.deployment import Deployment, Witness
 from mooring.workflows.transact import transact
 from mooring.workflows.witness import cosignature, raw_key, witness_key
 
-__all__ = ["Anchored", "anchor", "log_key", "seal"]
+__all__ = ["Anchored", "anchor", "anchored_size", "attest_batch", "log_key", "seal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,23 @@ def anchor(deployment: Deployment, note: bytes) -> Anchored:
     return Anchored(
         checkpoint.origin, checkpoint.size, checkpoint.root.hex(), outcome.reference, outcome.block, outcome.cost, True
     )
+
+
+def attest_batch(deployment: Deployment, organisation: str, made: Anchored, before: int) -> Attested | None:
+    """Attest which receipts a new anchor covers that none before it did; None if there are none."""
+    if not made.new or before >= made.size:
+        return None
+    note = sha256(deployment.notes.find(made.origin, made.size))
+    subject = Subject(f"{made.origin}#{before}-{made.size - 1}", Digest("sha256", bytes.fromhex(made.root)))
+    batch = ReceiptBatch(made.origin, before, made.size, note, deployment.now())
+    return attest(deployment, Statement(subject, batch), organisation)
+
+
+def anchored_size(deployment: Deployment, origin: str) -> int:
+    """Return how many entries of one of our logs the ledger's newest anchor covers."""
+    writer = deployment.keys.address(deployment.anchorer)
+    known = deployment.follow().origins.get(origin_id(writer, origin))
+    return 0 if known is None else known.size
 
 
 def _require_same(size: int, root: bytes, checkpoint: Checkpoint) -> None:

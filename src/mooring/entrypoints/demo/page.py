@@ -25,7 +25,8 @@ margin:1.4rem 0}.figure{background:var(--card);border:1px solid var(--line);bord
 .figure b{display:block;font-size:1.45rem}.life{display:flex;flex-wrap:wrap;gap:.3rem;align-items:center}
 .life span{padding:.2rem .65rem;border-radius:1rem;background:var(--card);border:1px solid var(--line)}
 .life .bad{color:var(--bad);border-color:var(--bad)}.life .good{color:var(--good);border-color:var(--good)}
-table{border-collapse:collapse;width:100%;min-width:46rem;font-size:.92rem}th,td{text-align:left;padding:.4rem .6rem;vertical-align:top;
+table{border-collapse:collapse;width:100%;min-width:46rem;font-size:.92rem}
+th,td{text-align:left;padding:.4rem .6rem;vertical-align:top;
 border-bottom:1px solid var(--line)}th{color:var(--dim);font-weight:600}td.n{text-align:right;white-space:nowrap;
 font-variant-numeric:tabular-nums}.wrap{overflow-x:auto}.proved{color:var(--good)}.refuted{color:var(--bad)}
 .not-proved{color:var(--open)}ul{margin:.2rem 0;padding-left:1.1rem}code{font-size:.88em;overflow-wrap:anywhere}

@@ -44,8 +44,8 @@ def embedded_chain(tmp_path_factory: pytest.TempPathFactory, accounts: Accounts)
 
 @pytest.fixture(scope="module")
 def anvil_chain(tmp_path_factory: pytest.TempPathFactory, accounts: Accounts) -> Iterator[Place]:
-    # A block each 0.2 s, so that what was sent becomes final without help.
-    with anvil_place(tmp_path_factory.mktemp("anvil"), accounts, "--block-time", "0.2", depth=2) as place:
+    # A block each 0.1 s, so that what was sent becomes final without help.
+    with anvil_place(tmp_path_factory.mktemp("anvil"), accounts, "--block-time", "0.1", depth=2) as place:
         yield place
 
 

@@ -59,7 +59,7 @@ def _asked(state: RegistryState, ledger: EvmLedger, query: Query) -> tuple[objec
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_rules_and_contracts_agree_on_every_call_and_on_the_state_after_it(
     data: st.DataObject, embedded: Place, accounts: Accounts
@@ -69,7 +69,7 @@ def test_rules_and_contracts_agree_on_every_call_and_on_the_state_after_it(
     _apply(state, "AssetRegistry", found(members(accounts), threshold))
     ledger = embedded.ledger(embedded.found(members(accounts), threshold)[0])
     draws = moves(accounts, lambda: sorted(state.ballots))
-    for number in range(40):
+    for number in range(32):
         contract, method, args, sender = OPENING[number] if number < len(OPENING) else data.draw(draws)
         call = Call(contract, method, args, sender, f"call {next(_keys)}")
         predicted = _predicted(state, call, accounts.address(sender))

@@ -21,6 +21,8 @@ __all__ = ["Dispatch", "Pace", "Wanted"]
 _GWEI = 10**9
 _TRANSFER_GAS = 21_000
 _RESENT_AT_ONCE = 100
+_LOST_S = 0.5
+"""How soon what the node has lost, in a reorganisation or from a full pool, is sent again."""
 _REHEARSED_AT_ONCE = 50
 _KNOWN = (
     "already known",
@@ -107,11 +109,13 @@ class Dispatch:
             return  # mined a moment ago, or its nonce was taken by a transaction from elsewhere
         newest = self._newest(first)
         stuck = self._clock() - newest.made_s >= self._pace.stuck_s
+        (known,) = self._chain.known([newest.signed.hash])
         if stuck and first.nonce > mined:
             self._fill(first.order, mined)
         if stuck and newest.sent_s is not None:
             self._replace(first, newest)
-        if newest.sent_s is None or self._clock() - newest.sent_s >= self._pace.resend_s:
+        wait_s = self._pace.resend_s if known else min(_LOST_S, self._pace.resend_s)
+        if newest.sent_s is None or self._clock() - newest.sent_s >= wait_s:
             self._resend(entry)
 
     def renew(self, entry: Entry) -> None:

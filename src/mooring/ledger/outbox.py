@@ -34,6 +34,8 @@ CREATE TABLE attempt (
     max_fee TEXT NOT NULL, max_tip TEXT NOT NULL, made_s REAL NOT NULL, sent_s REAL, ordinal INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX attempt_by_key ON attempt (chain, key, ordinal);
+CREATE INDEX entry_open ON entry (chain, sender) WHERE block IS NULL;
+CREATE INDEX attempt_unsent ON attempt (chain, key) WHERE sent_s IS NULL;
 """
 _ENTRY = "key, account, sender, nonce, recipient, data, gas, made_s, block"
 _ENTRY_OF = ", ".join(f"entry.{column}" for column in _ENTRY.split(", "))
@@ -170,10 +172,7 @@ class Outbox:
 
     def unsent(self, sender: bytes) -> list[Entry]:
         """Return the sender's entries of which the node was never seen to take a transaction, by nonce."""
-        query = (
-            f"SELECT DISTINCT {_ENTRY_OF} FROM entry JOIN attempt ON attempt.chain = entry.chain AND attempt.key = "  # noqa: S608  # constant columns
-            "entry.key WHERE entry.chain = ? AND sender = ? AND block IS NULL AND sent_s IS NULL ORDER BY entry.nonce"
-        )
+        query = f"SELECT DISTINCT {_ENTRY_OF} FROM attempt CROSS JOIN entry USING (chain, key) WHERE attempt.chain = ? AND sent_s IS NULL AND sender = ? AND block IS NULL ORDER BY entry.nonce"  # noqa: S608, E501  # constant columns
         return [_entry(row) for row in self._rows(query, self._chain, sender)]
 
     def sent(self, hashes: Sequence[bytes]) -> None:

@@ -171,12 +171,13 @@ def main() -> None:
     parser.add_argument("--entry-bytes", type=int, default=300, help="bytes in an entry (300)")
     parser.add_argument("--folder", type=Path, help="where to put the logs (a temporary folder)")
     options = parser.parse_args()
-    figures = {}
+    load, figures = os.getloadavg()[0], {}
     for size in SIZES[:3] if options.quick else SIZES:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             print(f"measuring {size:,} entries", file=sys.stderr)
             figures[size] = measure(Path(folder) / "log", size, options.entry_bytes)
     machine = f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    machine += f", load before {load:.1f}"
     if options.json:
         slopes = {name: slope(list(figures), [figures[size][name] for size in figures]) for name in UNITS}
         print(

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mooring.errors import MooringError
-from mooring.proofs.trust import Trust
 from mooring.wiring.home import Home
 from mooring.wiring.session import Session, open_session
 
@@ -100,7 +99,7 @@ def _policy(session: Session) -> Finding:
 
 
 def _trust(session: Session) -> Finding:
-    kept = Trust.from_bytes(session.home.trust.read_bytes().rstrip(b"\n"))
+    kept = session.kept_trust()
     if kept.to_bytes() != session.trust().to_bytes():
         return Finding("trust", "warning", "trust.json is out of date", "mooring export --trust, and hand it out again")
     one = " held by one party" if kept.custodians == 1 else ""

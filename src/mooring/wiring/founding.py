@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mooring.errors import ConfigError, NotFoundError
+from mooring.errors import ConfigError, LedgerRefused, NotFoundError
 from mooring.policy import DEFAULT_POLICY, Policy
 from mooring.proofs.keys import Kind
 from mooring.storage.atomic import create, replace, translating
@@ -128,8 +128,18 @@ def _register(session: Session, config: Config) -> None:
     policy = Policy.load(DEFAULT_POLICY)
     replace(session.home.policy, policy.text.encode(), mode=0o644)
     for actor in filter(None, actors):
-        if set_policy(deployment, actor, policy).passed:
+        if _vote(session, actor, policy):
             return
+
+
+def _vote(session: Session, actor: Actor, policy: Policy) -> bool:
+    """Vote for the policy, unless that was done before founding broke off; return whether it is in force."""
+    try:
+        return set_policy(session.deployment, actor, policy).passed
+    except LedgerRefused as error:
+        if error.code != "already-voted":
+            raise
+        return False
 
 
 def _first(session: Session, organisation: Organisation) -> Actor | None:

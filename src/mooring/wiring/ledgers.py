@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
-from mooring.errors import ConfigError
-from mooring.ledger.embedded.lock import find_endpoint
+from mooring.errors import BusyError, ConfigError
+from mooring.ledger.embedded.lock import ChainLock, find_endpoint
 from mooring.ledger.evm import EvmLedger, EvmSettings
 from mooring.ledger.founding import deploy
 from mooring.ledger.jsonrpc import HttpTransport, Transport
@@ -35,11 +37,15 @@ __all__ = [
     "found_ledger",
     "load_contracts",
     "open_ledger",
+    "require_unheld",
     "serve_node",
 ]
 
 _ENDOWMENT = 10**24
 """Wei that each of our accounts has in the genesis of an embedded chain: it has no other use there."""
+
+_PATIENCE_S = 10.0
+"""How long a command waits for another one to let go of the embedded chain."""
 
 
 class Contracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,6 +131,12 @@ def load_contracts(home: Home) -> Contracts:
 
 def _settings(home: Home, config: Config, founded: Contracts) -> EvmSettings:
     embedded = urlsplit(config.ledger.url).scheme == "embedded"
+    if founded.chain_id and config.ledger.chain_id not in (0, founded.chain_id):
+        raise ConfigError(
+            f"{home.config} says chain_id {config.ledger.chain_id}, and {home.contracts} says {founded.chain_id}",
+            code="chain-id",
+            hint="correct the one that is wrong; nothing was sent",
+        )
     return EvmSettings(
         outbox=home.outbox,
         contracts=founded.contracts,
@@ -148,20 +160,49 @@ def _transport(home: Home, config: Config, keys: KeyManagement) -> Iterator[tupl
             raise ConfigError(
                 f"ledger.url {config.ledger.url[:100]!r}", code="config", hint="expected embedded:, http(s): or tlog:"
             )
-        folder = home.resolve(url.path.lstrip("/") if url.netloc == "" else url.netloc + url.path)
+        held = _held_chain(_folder(home, config), config, keys)
+        if isinstance(held, str):
+            yield _http(stack, held), None, held
+            return
+        from mooring.ledger.embedded.transport import LocalTransport
+
+        stack.callback(held.close)
+        yield LocalTransport(held), held, ""
+
+
+def _held_chain(folder: Path, config: Config, keys: KeyManagement) -> EmbeddedNode | str:
+    """Take the embedded chain, or return where the process that holds it answers.
+
+    One that holds it and does not answer is a command that soon ends, or a service that is about to answer: it is
+    waited for; then BusyError names it.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while True:
         served = find_endpoint(folder)
         if served is not None:
-            yield _http(stack, served), None, served
-            return
+            return served
         # py-evm takes most of a second to import: only the process that holds the chain pays for it
         from mooring.ledger.embedded.node import EmbeddedNode
-        from mooring.ledger.embedded.transport import LocalTransport
 
         holders = (*accounts(config, keys).values(), keys.address(ANCHORER))
         genesis = {bytes.fromhex(address[2:]): _ENDOWMENT for address in holders}
-        node = EmbeddedNode.open(folder, chain_id=config.ledger.chain_id, genesis_accounts=genesis)
-        stack.callback(node.close)
-        yield LocalTransport(node), node, ""
+        try:
+            return EmbeddedNode.open(folder, chain_id=config.ledger.chain_id, genesis_accounts=genesis)
+        except BusyError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(0.05)
+
+
+def require_unheld(home: Home, config: Config) -> None:
+    """Raise BusyError naming the process that holds the embedded chain; return if nobody does, or it is no such."""
+    if urlsplit(config.ledger.url).scheme == "embedded":
+        ChainLock.acquire(_folder(home, config)).release()
+
+
+def _folder(home: Home, config: Config) -> Path:
+    url = urlsplit(config.ledger.url)
+    return home.resolve(url.path.lstrip("/") if url.netloc == "" else url.netloc + url.path)
 
 
 def _http(stack: ExitStack, url: str) -> HttpTransport:

@@ -8,10 +8,10 @@ from mooring.ledger.registry import NO_WORD, Status
 from mooring.records.digest import Digest
 from mooring.records.predicates import Approval
 from mooring.records.statement import Statement
-from mooring.workflows.attest import attest
+from mooring.workflows.attest import attest, said_before
 from mooring.workflows.deployment import Actor, Deployment
 from mooring.workflows.transact import check_call, transact
-from mooring.workflows.versions import find, occasion, split, subject
+from mooring.workflows.versions import find, last_change, occasion, split, subject
 
 __all__ = ["Approved", "approve"]
 
@@ -45,7 +45,9 @@ def approve(
     cost = 0
     if decision == "approve":
         check_call(deployment, state, actor, "approve", (version.id, NO_WORD))
-    attested = attest(deployment, Statement(subject(name, version), predicate), actor.organisation)
+    said = Statement(subject(name, version), predicate)
+    said = said_before(deployment, said, actor.organisation, since=last_change(deployment, name))
+    attested = attest(deployment, said, actor.organisation)
     if decision == "approve":
         args = (version.id, attested.digest.value)
         cost = transact(deployment, actor.name, "AssetRegistry", "approve", args, occasion(version)).cost

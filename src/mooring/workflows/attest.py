@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mooring.errors import WorkflowError
 from mooring.ledger.registry import RegistryState, org_id
 from mooring.proofs import dsse, merkle
 from mooring.proofs.keys import PublicKey
 from mooring.records.digest import Digest
+from mooring.records.predicates import predicate_type
 from mooring.records.statement import PAYLOAD_TYPE, Statement
 from mooring.storage.index import AttestationRow
 from mooring.workflows.deployment import Deployment
 
-__all__ = ["Attested", "attest", "envelope_of", "row_of"]
+__all__ = ["Attested", "attest", "envelope_of", "row_of", "said_before", "statement_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,34 @@ def attest(deployment: Deployment, statement: Statement, organisation: str) -> A
         index = log.append([entry])[0] if known is None else known
     deployment.index.add_attestations([row_of(deployment.records_origin, index, entry)])
     return Attested(index, statement.digest, entry)
+
+
+def said_before(deployment: Deployment, statement: Statement, organisation: str, *, since: int = 0) -> Statement:
+    """Return what the organisation has attested from log index `since` on that differs in its time alone.
+
+    A workflow that broke off between log and ledger goes on with that attestation and makes no second one; if there is
+    none, the statement itself is returned.
+    """
+    keyid = deployment.keys.public(f"{organisation}-attest").keyid
+    rows = deployment.index.attestations(
+        origin=deployment.records_origin,
+        subject=statement.subject.name,
+        digest=str(statement.subject.digest),
+        predicate_type=predicate_type(statement.predicate),
+        keyid=keyid,
+    )
+    for row in reversed(rows):
+        earlier = statement_of(deployment, row)
+        now = replace(earlier.predicate, created=statement.predicate.created)
+        if row.index >= since and now == statement.predicate:
+            return earlier
+    return statement
+
+
+def statement_of(deployment: Deployment, row: AttestationRow) -> Statement:
+    """Return an indexed attestation's statement, from the log."""
+    with deployment.read_log(row.origin) as log:
+        return Statement.from_bytes(dsse.Envelope.from_canonical(log.entry(row.index)).payload)
 
 
 def envelope_of(deployment: Deployment, statement: Statement, organisation: str) -> dsse.Envelope:

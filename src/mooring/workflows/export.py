@@ -21,6 +21,8 @@ from mooring.workflows.versions import find
 
 __all__ = ["export_version", "observe"]
 
+_REGISTRATIONS = ("urn:mooring:dataset:v1", "urn:mooring:model:v1")
+
 
 def export_version(
     deployment: Deployment, name: str, *, receipts: Sequence[int] = (), openings: Sequence[Opening] = ()
@@ -33,7 +35,7 @@ def export_version(
     version = find(state, name)
     family = [version, *_ancestors(state, version)]
     events = [event for event in deployment.events() if event.args.get("version") in {item.id for item in family}]
-    parts = [_logged(deployment, state, deployment.records_origin, _attestations(deployment, family))]
+    parts = [_logged(deployment, state, deployment.records_origin, _attestations(deployment, state, family))]
     if receipts:
         parts.append(_logged(deployment, state, deployment.receipts_origin, sorted(set(receipts))))
     anchors = [anchor for _, _, anchor in parts]
@@ -109,10 +111,20 @@ def _final(deployment: Deployment, events: Iterable[Event]) -> list[Event]:
     return found
 
 
-def _attestations(deployment: Deployment, family: Iterable[Version]) -> list[int]:
-    digests = {str(Digest("sha256", version.manifest)) for version in family}
-    rows = [row for digest in digests for row in deployment.index.attestations(digest=digest)]
-    return sorted({row.index for row in rows if row.origin == deployment.records_origin})
+def _attestations(deployment: Deployment, state: RegistryState, family: Iterable[Version]) -> list[int]:
+    """Return the log indexes of what was attested of these versions.
+
+    Of several registrations (an attempt that was given up, the same bytes under another name) only the one that the
+    ledger names counts.
+    """
+    found = set()
+    for version in family:
+        name = f"{state.assets[version.asset].name}@{version.label}"
+        digest, registration = str(Digest("sha256", version.manifest)), version.attestation.hex()
+        for row in deployment.index.attestations(origin=deployment.records_origin, subject=name, digest=digest):
+            if row.predicate_type not in _REGISTRATIONS or row.payload_digest == registration:
+                found.add(row.index)
+    return sorted(found)
 
 
 def _logged(

@@ -8,12 +8,11 @@ from typing import Protocol
 
 from mooring.errors import CorruptError, NotFoundError
 from mooring.ledger.registry import RegistryState, Status, Version, asset_id, version_id
-from mooring.proofs import dsse
 from mooring.records.digest import Digest, sha256
 from mooring.records.manifest import Manifest, Resource
 from mooring.records.predicates import Deployment as DeploymentPredicate
-from mooring.records.statement import Statement
 from mooring.storage.port import BlobStore
+from mooring.workflows.attest import statement_of
 from mooring.workflows.deployment import Deployment
 
 __all__ = ["Followed", "FollowedModels", "ModelVersion", "load_model", "model_file", "purposes_of"]
@@ -51,12 +50,14 @@ class ModelVersion:
 
 
 class FollowedModels:
-    """Models by name, from a followed ledger; `purposes` answers for a manifest what its deployment named.
+    """Models by name, from a followed ledger; `purposes` answers what a version's (name, manifest) deployment named.
 
     Answers are computed once per state and then read from memory; threads may share it.
     """
 
-    def __init__(self, followed: Followed, blobs: BlobStore, purposes: Callable[[Digest], tuple[str, ...]]) -> None:
+    def __init__(
+        self, followed: Followed, blobs: BlobStore, purposes: Callable[[str, Digest], tuple[str, ...]]
+    ) -> None:
         self._followed, self._blobs, self._purposes = followed, blobs, purposes
         self._known: tuple[RegistryState | None, dict[tuple[str, str], ModelVersion]] = (None, {})
         self._seen: tuple[RegistryState | None, int] = (None, 0)
@@ -119,7 +120,7 @@ class FollowedModels:
         return ModelVersion(
             Status(version.status).name.lower(),
             manifest,
-            self._purposes(manifest),
+            self._purposes(f"{model}@{label}", manifest),
             None if policy is None else Digest("sha256", policy),
         )
 
@@ -146,14 +147,15 @@ def model_file(manifest: Manifest) -> Resource:
     return found[0]
 
 
-def purposes_of(deployment: Deployment, manifest: Digest) -> tuple[str, ...]:
+def purposes_of(deployment: Deployment, name: str, manifest: Digest) -> tuple[str, ...]:
     """Return the purposes that the newest deployment statement of a version names; none before there is one."""
-    rows = deployment.index.attestations(digest=str(manifest), predicate_type="urn:mooring:deployment:v1")
-    if not rows:
-        return ()
-    with deployment.read_log(deployment.records_origin) as log:
-        envelope = dsse.Envelope.from_canonical(log.entry(rows[-1].index))
-    predicate = Statement.from_bytes(envelope.payload).predicate
+    rows = deployment.index.attestations(
+        origin=deployment.records_origin,
+        subject=name,
+        digest=str(manifest),
+        predicate_type="urn:mooring:deployment:v1",
+    )
+    predicate = statement_of(deployment, rows[-1]).predicate if rows else None
     return predicate.purposes if isinstance(predicate, DeploymentPredicate) else ()
 
 

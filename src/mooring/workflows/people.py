@@ -9,12 +9,11 @@ from mooring.errors import WorkflowError
 from mooring.ledger.registry import Version
 from mooring.privacy.rows import Table
 from mooring.privacy.subjects import OpenTable, erase, open_table, seal_table
-from mooring.proofs import dsse
 from mooring.records.digest import Digest
 from mooring.records.manifest import Manifest
 from mooring.records.predicates import Dataset, Erasure
 from mooring.records.statement import Statement, Subject
-from mooring.workflows.attest import Attested, attest
+from mooring.workflows.attest import Attested, attest, statement_of
 from mooring.workflows.deployment import Actor, Deployment
 from mooring.workflows.register import Registered, manifest_at, register_dataset, registered
 from mooring.workflows.versions import find
@@ -91,7 +90,6 @@ def _open(deployment: Deployment, version: Version, name: str) -> tuple[Manifest
 
 
 def _attested_keys(deployment: Deployment) -> int:
-    rows = deployment.index.attestations(predicate_type="urn:mooring:erasure:v1")
-    with deployment.read_log(deployment.records_origin) as log:
-        statements = [Statement.from_bytes(dsse.Envelope.from_canonical(log.entry(row.index)).payload) for row in rows]
-    return sum(s.predicate.keys for s in statements if isinstance(s.predicate, Erasure))
+    rows = deployment.index.attestations(origin=deployment.records_origin, predicate_type="urn:mooring:erasure:v1")
+    predicates = [statement_of(deployment, row).predicate for row in rows]
+    return sum(predicate.keys for predicate in predicates if isinstance(predicate, Erasure))

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mooring.errors import WorkflowError
 from mooring.ledger.port import Outcome
-from mooring.ledger.registry import NOBODY, RegistryState, Version, asset_id, version_id
+from mooring.ledger.registry import NOBODY, RegistryState, Status, Version, asset_id, version_id
 from mooring.records.digest import Digest
 from mooring.records.manifest import Manifest
 from mooring.records.predicates import Dataset, Evaluation, Model
 from mooring.records.statement import Statement, Subject
-from mooring.workflows.attest import Attested, attest
+from mooring.workflows.attest import Attested, attest, said_before
 from mooring.workflows.deployment import Actor, Deployment
-from mooring.workflows.transact import transact
+from mooring.workflows.transact import check_call, transact
 
 __all__ = ["Registered", "evaluation_digest", "manifest_at", "register_dataset", "register_model", "registered"]
 
 _KIND = {Dataset: 1, Model: 2}
+_ANY_WORD = b"\1" * 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,12 @@ def register_model(
     """
     state = deployment.follow()
     parents = tuple(_by_manifest(state, digest).id for digest in (*model.datasets, *model.parents))
-    if evaluation is not None and model.evaluation is not None:
-        known = _existing(state, model.name, model.version, manifest)
-        if known is None:
-            attest(deployment, _statement(manifest, evaluation), actor.organisation)
+    known = _existing(state, model.name, model.version, manifest)
+    if evaluation is not None and model.evaluation is not None and known is None:
+        _check(deployment, state, actor, model, parents)
+        said = said_before(deployment, _statement(manifest, evaluation), actor.organisation)
+        attest(deployment, said, actor.organisation)
+        model = replace(model, evaluation=said.digest)
     return _register(deployment, actor, manifest, model, parents)
 
 
@@ -86,9 +89,11 @@ def _register(
     known = _existing(state, predicate.name, predicate.version, manifest)
     if known is not None:
         return _registered_before(deployment, predicate, manifest, known)
+    _check(deployment, state, actor, predicate, parents)
     deployment.blobs.put(manifest.to_bytes())
     _require_blobs(deployment, manifest)
-    attested = attest(deployment, _statement(manifest, predicate), actor.organisation)
+    said = said_before(deployment, _statement(manifest, predicate), actor.organisation)
+    attested = attest(deployment, said, actor.organisation)
     costs = [outcome.cost for outcome in _on_ledger(deployment, state, actor, predicate, manifest, attested, parents)]
     deployment.follow()
     version = version_id(asset_id(predicate.name), predicate.version)
@@ -102,6 +107,23 @@ def _register(
         sum(costs),
         True,
     )
+
+
+def _check(
+    deployment: Deployment, state: RegistryState, actor: Actor, predicate: Dataset | Model, parents: tuple[bytes, ...]
+) -> None:
+    """Raise what the ledger would refuse the registration with: what is refused is not attested."""
+    kind, asset = _KIND[type(predicate)], state.assets.get(asset_id(predicate.name))
+    if asset is None:
+        check_call(deployment, state, actor, "createAsset", (kind, predicate.name, NOBODY, 0))
+        return
+    if asset.kind != kind:
+        raise WorkflowError(
+            f"{predicate.name} is registered as another kind of asset",
+            code="asset-kind",
+            hint="a data set and a model cannot share a name: choose another",
+        )
+    check_call(deployment, state, actor, "propose", (asset.id, predicate.version, _ANY_WORD, _ANY_WORD, parents))
 
 
 def _on_ledger(
@@ -160,11 +182,18 @@ def _require_blobs(deployment: Deployment, manifest: Manifest) -> None:
 
 
 def _by_manifest(state: RegistryState, digest: Digest) -> Version:
-    for version in state.versions.values():
-        if version.manifest == digest.value:
-            return version
-    raise WorkflowError(
-        f"no registered version has manifest {digest}",
-        code="parent-unknown",
-        hint="register the data set or model first",
-    )
+    found = [version for version in state.versions.values() if version.manifest == digest.value]
+    if not found:
+        raise WorkflowError(
+            f"no registered version has manifest {digest}",
+            code="parent-unknown",
+            hint="register the data set or model first",
+        )
+    sound = [version for version in found if version.status != Status.REVOKED]
+    if not sound:
+        raise WorkflowError(
+            f"{state.assets[found[0].asset].name}@{found[0].label} is revoked",
+            code="parent-revoked",
+            hint="train on data that is in good standing",
+        )
+    return sound[0]

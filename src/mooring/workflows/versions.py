@@ -6,8 +6,9 @@ from mooring.errors import WorkflowError
 from mooring.ledger.registry import RegistryState, Version, asset_id, version_id
 from mooring.records.digest import Digest
 from mooring.records.statement import Subject
+from mooring.workflows.deployment import Deployment
 
-__all__ = ["find", "occasion", "split", "subject"]
+__all__ = ["find", "last_change", "occasion", "split", "subject"]
 
 
 def split(name: str) -> tuple[str, str]:
@@ -40,3 +41,11 @@ def subject(name: str, version: Version) -> Subject:
 def occasion(version: Version) -> str:
     """Return what tells this point in a version's life apart from all others: status, round, and last change."""
     return f"{version.status.value}/{version.round}/{version.actor}/{version.reason.hex()}/{len(version.approvals)}"
+
+
+def last_change(deployment: Deployment, name: str) -> int:
+    """Return the log index after the version's last attested status change: what was said before it is of the past."""
+    rows = deployment.index.attestations(
+        origin=deployment.records_origin, subject=name, predicate_type="urn:mooring:status-change:v1"
+    )
+    return max((row.index for row in rows), default=-1) + 1

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mooring.entrypoints.cli.context import context_of
-from mooring.entrypoints.cli.evidence import read_file
+from mooring.entrypoints.cli.evidence import read_text
 
 __all__ = ["demo", "doctor", "init"]
 
@@ -30,7 +30,7 @@ def init(
     from mooring.wiring.home import find_home
 
     context = context_of(ctx)
-    text = local_config(name, ledger) if config is None else read_file(config, _LIMIT).decode()
+    text = local_config(name, ledger) if config is None else read_text(config, _LIMIT)
     founded = found(find_home(context.home), text, local=config is None, say=context.output.note)
     context.output.result(founded)
     context.output.note("next: mooring up, or mooring dataset register …")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +18,13 @@ from mooring.proofs.report import Claim, Outcome, Report
 from mooring.proofs.trust import Trust
 from mooring.proofs.verify import verify_bytes
 
-__all__ = ["anchor", "export", "read_file", "verify"]
+__all__ = ["anchor", "export", "read_file", "read_text", "verify"]
 
 _MARKS = {Outcome.PROVED: "proved    ", Outcome.NOT_PROVED: "NOT PROVED", Outcome.REFUTED: "REFUTED   "}
 _MANY = 3
+_TRUST_LIMIT = 4 * 1024 * 1024
+_NUMBER = re.compile("[0-9]{1,16}")
+_MOST_RECEIPTS = 1_000_000
 _EXITS = {Outcome.PROVED: 0, Outcome.NOT_PROVED: 8, Outcome.REFUTED: 7}
 
 
@@ -69,7 +73,7 @@ def verify(
 ) -> None:
     """Verify a bundle offline: no network, no database, no trust but the trust root."""
     context = context_of(ctx)
-    root = Trust.from_bytes(read_file(trust, 4 * 1024 * 1024))
+    root = Trust.from_bytes(read_file(trust, _TRUST_LIMIT).rstrip(b"\n"))
     report = verify_bytes(read_file(bundle, MAX_BUNDLE), root, now_s=int(time.time()))
     context.output.result(report.to_json(), _lines(report, all_claims))
     raise typer.Exit(_EXITS[report.outcome])
@@ -87,17 +91,30 @@ def read_file(path: Path, limit: int) -> bytes:
     return data
 
 
+def read_text(path: Path, limit: int) -> str:
+    """Read a UTF-8 file of at most `limit` bytes; raises ConfigError naming it."""
+    try:
+        return read_file(path, limit).decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8: {error}", code="encoding", hint="save it as UTF-8") from error
+
+
 def _range(text: str) -> range:
     if not text:
         return range(0)
     first, dash, last = text.partition("-")
-    if not (dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+    if not (dash and _NUMBER.fullmatch(first) and _NUMBER.fullmatch(last) and int(first) <= int(last)):
         raise ConfigError(f"--receipts {text[:40]!r}", code="range", hint="give FIRST-LAST, like 0-999")
-    return range(int(first), int(last) + 1)
+    wanted = range(int(first), int(last) + 1)
+    if len(wanted) > _MOST_RECEIPTS:
+        raise ConfigError(
+            f"--receipts {text} asks for {len(wanted):,} receipts", code="range", hint=f"at most {_MOST_RECEIPTS:,}"
+        )
+    return wanted
 
 
 def _openings(path: Path, origin: str) -> tuple[Opening, ...]:
-    lines = read_file(path, MAX_BUNDLE).decode().splitlines()
+    lines = read_text(path, MAX_BUNDLE).splitlines()
     try:
         return tuple(_opening(json.loads(line), origin) for line in lines if line)
     except (ValueError, KeyError, TypeError) as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any  # typer carries a copy of click whose classes are not public
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-__all__ = ["COMMANDS", "GROUPS", "LazyGroup"]
+__all__ = ["COMMANDS", "GROUPS", "LazyGroup", "options_first"]
 
 _ROOM = "mooring.entrypoints.cli"
 
@@ -37,8 +37,32 @@ GROUPS: Mapping[str, tuple[str, str]] = {
 """Group → (module:application, help)."""
 
 
+_FLAGS = ("--json", "--quiet", "-q")
+_VALUED = ("--as", "--home")
+
+
+def options_first(words: Sequence[str]) -> list[str]:
+    """Return the command's words with the global options in front, wherever among them people wrote these."""
+    first, rest, waiting = list[str](), list[str](), list(words)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--":
+            return [*first, *rest, word, *waiting]
+        if word in _FLAGS or word.partition("=")[0] in _VALUED:
+            first.append(word)
+            if word in _VALUED and waiting:
+                first.append(waiting.pop(0))
+        else:
+            rest.append(word)
+    return [*first, *rest]
+
+
 class LazyGroup(TyperGroup):
     """The top of the command tree."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Take the global options from wherever they stand."""
+        return super().parse_args(ctx, options_first(args))
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return all names without importing anything."""

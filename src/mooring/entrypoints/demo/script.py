@@ -38,6 +38,18 @@ _DATA, _V1, _V2 = "breast-cancer@1", "tumour@1", "tumour@2"
 _PURPOSE = "diagnosis"
 _ERASED = "patient-0042"
 _SHARE = 50
+_WRITTEN = {
+    "bundle-after-erasure.json",
+    "bundle.json",
+    "deployment",
+    "index.html",
+    "transcript.txt",
+    "trust.json",
+    "tumour-1.onnx",
+    "tumour-2.onnx",
+}
+"""What a demo writes into its folder."""
+
 _FAULT = 10.0
 """The second version's pipeline multiplies its inputs by this: millimetres where centimetres were meant."""
 
@@ -97,15 +109,20 @@ def run(out: Path, ledger: str, predictions: int, show: Callable[[str], None]) -
 
 
 def _clear(out: Path) -> None:
-    """Make room for a new run; a folder that is not a demo's is left alone."""
-    if (
-        out.exists()
-        and any(out.iterdir())
-        and not (out / "transcript.txt").exists()
-        and not (out / "deployment").exists()
-    ):
-        raise ConfigError(f"{out} holds other things", code="out-in-use", hint="give --out another folder")
-    shutil.rmtree(out, ignore_errors=True)
+    """Make room for a new run; what an earlier demo did not write is never touched."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is no folder", code="out-in-use", hint="give --out another folder")
+    found = {path.name for path in out.iterdir()} if out.exists() else set[str]()
+    ours = not found or (out / "deployment" / "mooring.toml").is_file()
+    if not ours or found - _WRITTEN:
+        raise ConfigError(
+            f"{out} holds other things: {', '.join(sorted(found - _WRITTEN) or sorted(found))}",
+            code="out-in-use",
+            hint="give --out another folder",
+        )
+    for name in found:
+        path = out / name
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     out.mkdir(parents=True, exist_ok=True)
 
 

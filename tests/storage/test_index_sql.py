@@ -360,14 +360,57 @@ def test_of_a_step_that_another_follower_has_taken_in_part_the_rest_is_taken(ind
     index.check()
 
 
-def test_a_follower_on_another_fork_is_told_to_load_again(filled: SqlIndex) -> None:
+def test_a_follower_that_lags_far_behind_changes_nothing(filled: SqlIndex) -> None:
+    """Its last block is older than the index's trail; all its events are there."""
     before = (filled.digest(), filled.standing())
-    strange = life().step(3, 6, fork="c")
-    lost = replace(life().step(-1, 3), standing=Standing(((3, "0xc003"),), 3, 3, 0))
-    for step in (strange, lost):
-        with pytest.raises(BusyError) as caught:
-            filled.apply(step)
-        assert caught.value.code == "index-moved"
+    filled.apply(life().step(-1, 2))
+    filled.apply(life().step(1, 3))
+    assert (filled.digest(), filled.standing()) == before
+
+
+def test_where_blocks_are_final_at_once_a_short_trail_is_enough(index: SqlIndex) -> None:
+    chain = life()
+
+    def step(start: int, end: int) -> IndexStep:
+        whole = chain.step(start, end)
+        return replace(whole, standing=Standing(whole.standing.trail[-1:], end, end, 0))
+
+    index.apply(step(-1, 5))
+    index.apply(step(3, 8))
+    index.apply(step(4, 6))
+    index.apply(step(6, 9))
+    assert index.events() == tuple(chain.events)
+    assert index.standing().tip == (9, "0xa009")
+    index.check()
+
+
+def forked(start: int, end: int, unwound_to: int | None = None) -> IndexStep:
+    """A step on another fork, with an event of its own in each block."""
+    chain = Chain()
+    for block in range(start + 1, end + 1):
+        status(chain, block, "model-1", 1, 6, "c")
+    step = chain.step(start, end, unwound_to, "c")
+    return replace(step, standing=replace(step.standing, final=-1))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        forked(3, 6),
+        forked(3, 12),
+        forked(9, 11),
+        replace(forked(6, 12, unwound_to=6), after=(8, "0xc008")),
+        replace(life().step(11, 12), after=(11, block_hash(11))),
+        replace(life().step(8, 12), standing=Standing(((12, "0xc012"),), 12, 5, 0)),
+        replace(life().step(5, 9), events=()),
+    ],
+    ids=["behind", "across", "at the tip", "after a reorganisation", "beyond", "not final", "without its events"],
+)
+def test_a_follower_that_may_be_on_another_fork_is_told_to_load_again(filled: SqlIndex, step: IndexStep) -> None:
+    before = (filled.digest(), filled.standing())
+    with pytest.raises(BusyError) as caught:
+        filled.apply(step)
+    assert caught.value.code == "index-moved"
     assert (filled.digest(), filled.standing()) == before
 
 
@@ -496,6 +539,14 @@ def test_a_row_that_was_changed_is_found_and_the_remedy_is_to_rebuild(
     assert "rebuild-index" in caught.value.hint
 
 
+def test_a_writer_refuses_an_index_that_has_lost_its_standing(filled: SqlIndex) -> None:
+    with filled._engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM standing")
+    for write in (lambda: filled.apply(life().step(9, 9)), lambda: filled.add_attestations([attestation(9)])):
+        with pytest.raises(CorruptError):
+            write()
+
+
 def test_a_changed_row_is_refused_by_whoever_reads_it(filled: SqlIndex) -> None:
     with filled._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE status SET after = 3 WHERE block = 4")
@@ -560,6 +611,24 @@ def test_a_lost_file_is_an_empty_index(path: Path) -> None:
     assert index.standing() == Standing()
     fill(index)
     assert index.digest() == digest
+    index.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE approval SET org = x'ff00' WHERE block = 4",
+        "UPDATE approval SET org = CAST(x'ff00' AS TEXT) WHERE block = 4",
+        "UPDATE signer SET not_before = 'soon' WHERE block = 7",
+    ],
+)
+def test_a_value_of_another_type_is_corrupt(path: Path, change: str) -> None:
+    index = SqlIndex(f"sqlite:///{path}")
+    fill(index)
+    with sqlite3.connect(path) as db:
+        db.execute(change)
+    with pytest.raises(CorruptError):
+        index.check()
     index.close()
 
 
@@ -710,6 +779,24 @@ def test_a_wrong_password_and_a_dead_server_are_named_and_the_password_is_not_sh
             SqlIndex(url)
         assert caught.value.code == "index-unreachable"
         assert "wrong-horse" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.postgres
+def test_an_index_out_of_reach_cannot_be_rebuilt(postgres: int) -> None:
+    with pytest.raises(StorageError) as caught:
+        SqlIndex.rebuilt(f"postgresql://mooring:wrong-horse@127.0.0.1:{postgres}/postgres")
+    assert caught.value.code == "index-unreachable"
+
+
+@pytest.mark.postgres
+def test_a_refusal_of_the_server_is_told_with_its_state(request: pytest.FixtureRequest) -> None:
+    index = SqlIndex.rebuilt(postgres_url(request))
+    with index._engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE attestation ALTER COLUMN subject TYPE varchar(3)")
+    with pytest.raises(StorageError, match="value too long"):
+        index.add_attestations([attestation(0)])
+    index.close()
+    SqlIndex.rebuilt(postgres_url(request)).close()
 
 
 @pytest.mark.postgres

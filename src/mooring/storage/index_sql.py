@@ -136,8 +136,7 @@ class SqlIndex:
         """Take one step, all of it or nothing (see `Index.apply`)."""
         with self._begin() as connection:
             _lock(connection)
-            kept = _standing(connection)
-            wanted = _still_wanted(step, kept)
+            wanted = _still_wanted(connection, step)
             if wanted is None:
                 return
             if wanted.unwound_to is not None:
@@ -292,21 +291,35 @@ class SqlIndex:
             raise translate(error, self._engine.url) from error
 
 
-def _still_wanted(step: IndexStep, kept: Standing) -> IndexStep | None:
-    """Return what of a step is not taken yet, None if all is."""
+def _still_wanted(connection: Connection, step: IndexStep) -> IndexStep | None:
+    """Return what of a step is not taken yet, None if all is; raises BusyError if the index is on another fork."""
+    kept = _standing(connection)
     if kept.tip == step.after:
         return step
-    if kept.tip is not None and step.standing.tip in kept.trail:
-        return None
-    if kept.tip in step.standing.trail:
-        assert kept.tip is not None  # a trail has no None in it
-        later = tuple(event for event in step.events if event.block > kept.tip[0])
-        return replace(step, after=kept.tip, unwound_to=None, events=later)
+    here, base, end = _number(kept.tip), _number(step.after), _number(step.standing.tip)
+    base = base if step.unwound_to is None else step.unwound_to
+    both = [event for event in step.events if event.block <= here]
+    if base <= here and both == _between(connection, base, min(here, end)):
+        if end <= here:
+            return None
+        # What is final there is on the one chain that everybody has; above that, only the trail can tell.
+        if here <= step.standing.final or kept.tip in step.standing.trail:
+            return replace(step, unwound_to=None, events=step.events[len(both) :])
     raise BusyError(
         f"the index stands at block {kept.tip}, and this step goes on from {step.after}",
         code="index-moved",
         hint="another follower was here: load where the index stands, and follow from there",
     )
+
+
+def _number(tip: tuple[int, str] | None) -> int:
+    return tip[0] if tip else -1
+
+
+def _between(connection: Connection, base: int, end: int) -> list[EventRow]:
+    """Return the kept events above block `base`, up to `end`."""
+    query = _select(EventRow).where(EVENTS.c.block > base, EVENTS.c.block <= end)
+    return [row_of(EventRow, found) for found in connection.execute(query)]
 
 
 def _check_format(connection: Connection) -> None:

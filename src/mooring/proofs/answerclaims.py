@@ -5,50 +5,60 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mooring.errors import ProofError
-from mooring.proofs.attestation import Signed
 from mooring.proofs.bundle import Entry, Opening
 from mooring.proofs.case import Case
+from mooring.proofs.checkpoint import MAX_SKEW_S
 from mooring.proofs.logclaims import included
-from mooring.records.digest import Digest
+from mooring.proofs.receiptline import ReceiptLine, read_receipt
+from mooring.records.instant import parse_time
 from mooring.records.predicates import Model
-from mooring.records.receipt import Receipt, commit_input, commit_output
+from mooring.records.receipt import commit_input, commit_output
 
 __all__ = ["openings", "receipts"]
+
+_LIMIT = "a receipt proves what was logged, not that the computation was right"
 
 
 def receipts(case: Case) -> None:
     """Which answers the log of receipts holds."""
+    models = {
+        (str(signed.statement.subject.digest), signed.statement.subject.name)
+        for signed in case.signed
+        if isinstance(signed.statement.predicate, Model)
+    }
     for entry in case.bundle.entries:
         if entry.origin.endswith("/receipts"):
-            with case.refuting("receipt", f"{entry.origin}#{entry.index}", "the answer was logged"):
+            about = f"{entry.origin}#{entry.index}"
+            with case.refuting("receipt", about, "the answer was logged"):
                 included(case, entry)
-                _receipt(case, entry)
+                _receipt(case, entry, about, models)
 
 
-def _receipt(case: Case, entry: Entry) -> None:
-    receipt = Receipt.from_bytes(entry.data)
-    if (receipt.origin, receipt.index) != (entry.origin, entry.index):
+def _receipt(case: Case, entry: Entry, about: str, models: set[tuple[str, str]]) -> None:
+    receipt = read_receipt(entry.data)
+    if (receipt.origin, receipt.place) != (entry.origin, entry.index):
         raise ProofError(
-            f"the receipt says it is {receipt.origin}#{receipt.index}", code="receipt-place", hint="it was moved"
+            f"the receipt says it is {receipt.origin}#{receipt.place}", code="receipt-place", hint="it was moved"
         )
-    about = f"{entry.origin}#{entry.index}"
+    time_s = parse_time(receipt.time)
+    if case.now_s is not None and time_s > case.now_s + MAX_SKEW_S:
+        raise ProofError(f"it is dated {receipt.time}", code="receipt-future", hint="compare the clocks")
     model = f"{receipt.model}@{receipt.version}"
-    if not any(_is_model(signed, receipt.manifest, model) for signed in case.signed):
+    if (receipt.manifest, model) not in models:
         case.leave("receipt", about, f"{model} answered", "no attestation of that model is in the bundle")
         return
     case.receipts[entry.origin, entry.index] = receipt
-    case.prove(
-        "receipt",
-        about,
-        f"{model} answered {receipt.caller} for {receipt.purpose} at {receipt.time}",
-        "log key; the model's attestation",
-        "a receipt proves what was logged, not that the computation was right",
-    )
+    says = f"{model} answered {receipt.caller} for {receipt.purpose} at {receipt.time} under policy {receipt.policy}"
+    case.prove("receipt", about, says, "log key; the model's attestation", _LIMIT, _service(case, model, time_s))
 
 
-def _is_model(signed: Signed, manifest: Digest, name: str) -> bool:
-    subject = signed.statement.subject
-    return isinstance(signed.statement.predicate, Model) and (subject.digest, subject.name) == (manifest, name)
+def _service(case: Case, model: str, time_s: int) -> str:
+    """What the ledger does not show of the version's service at that time; empty if it was active."""
+    life = case.lives.get(model)
+    status = life.at(time_s) if life is not None else ""
+    if status == "active":
+        return ""
+    return f"by the ledger's clock the version was not active then, but {status or 'not registered'}"
 
 
 def openings(case: Case) -> None:
@@ -57,12 +67,13 @@ def openings(case: Case) -> None:
         about = f"{opening.origin}#{opening.index}"
         with case.refuting("answer", about, "these are the bytes that were answered"):
             _opened(case.receipts, opening)
+            case.once("opening", opening.origin, opening.index)
             case.prove(
                 "answer", about, "request and response are the ones of this receipt", "the receipt's commitments"
             )
 
 
-def _opened(receipts: dict[tuple[str, int], Receipt], opening: Opening) -> None:
+def _opened(receipts: dict[tuple[str, int], ReceiptLine], opening: Opening) -> None:
     receipt = receipts.get((opening.origin, opening.index))
     if receipt is None:
         raise ProofError(f"no proved receipt {opening.origin}#{opening.index}", code="receipt-missing", hint="add it")

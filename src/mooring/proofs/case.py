@@ -12,16 +12,19 @@ from mooring.proofs.bundle import Bundle
 from mooring.proofs.checkpoint import SignedCheckpoint
 from mooring.proofs.events import Field
 from mooring.proofs.header import Header
+from mooring.proofs.receiptline import ReceiptLine
 from mooring.proofs.report import Claim, Outcome
-from mooring.proofs.trust import Trust
-from mooring.records.receipt import Receipt
+from mooring.proofs.trust import Keyring, Trust
 
-__all__ = ["Case", "Happened"]
+__all__ = ["Case", "Happened", "Life"]
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event that the ledger is proved to hold, and where."""
+    """An event that the ledger is proved to hold, and where.
+
+    `order` is its place, and sorts events as the ledger has them; `time` is the ledger's clock (Unix seconds).
+    """
 
     name: str
     args: dict[str, Field]
@@ -30,23 +33,39 @@ class Happened:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A registered version's statuses in order: since when by the ledger's clock (Unix seconds), and which."""
+
+    statuses: tuple[tuple[int, str], ...]
+
+    def at(self, time_s: int) -> str:
+        """The status at that time, as far as the bundle shows; empty before the registration."""
+        return next((status for begun, status in reversed(self.statuses) if begun <= time_s), "")
+
+
 @dataclass(slots=True)
 class Case:
     """The verification of one bundle: what it is checked against, and what has been proved so far.
 
-    `anchored` gives for an origin the ledger's time (Unix seconds) of the anchor of its checkpoint.
+    `anchored` gives for an origin the ledger's time (Unix seconds) of the anchor of its checkpoint. `used` holds the
+    places of the events that some claim rests on, `lives` the registered versions by `name@label`.
     """
 
     bundle: Bundle
     trust: Trust
+    keyring: Keyring
     now_s: int | None
     claims: list[Claim] = field(default_factory=list)
     checkpoints: dict[str, SignedCheckpoint] = field(default_factory=dict)
     anchored: dict[str, int] = field(default_factory=dict)
     final: dict[bytes, Header] = field(default_factory=dict)
     events: list[Happened] = field(default_factory=list)
+    used: set[tuple[int, int, int]] = field(default_factory=set)
     signed: list[Signed] = field(default_factory=list)
-    receipts: dict[tuple[str, int], Receipt] = field(default_factory=dict)
+    lives: dict[str, Life] = field(default_factory=dict)
+    receipts: dict[tuple[str, int], ReceiptLine] = field(default_factory=dict)
+    seen: set[tuple[object, ...]] = field(default_factory=set)
 
     @contextmanager
     def refuting(self, name: str, about: str, says: str) -> Iterator[None]:
@@ -64,3 +83,9 @@ class Case:
     def leave(self, name: str, about: str, says: str, hint: str) -> None:
         """Leave a claim open: nothing in the bundle speaks for it."""
         self.claims.append(Claim(name, about, Outcome.NOT_PROVED, says, hint=hint))
+
+    def once(self, *what: object) -> None:
+        """Refuse a second piece of evidence for the same thing: raises ProofError `duplicate`."""
+        if what in self.seen:
+            raise ProofError("the bundle holds it twice", code="duplicate", hint="export it again: each thing is once")
+        self.seen.add(what)

@@ -5,7 +5,7 @@ Source: Solidity contract ABI specification, "Events" and "Strict encoding mode"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -13,17 +13,17 @@ from mooring.errors import ProofError
 from mooring.proofs.keccak import keccak256
 from mooring.proofs.keys import checksum_address
 
-__all__ = ["EVENTS", "Field", "Shape", "decode_event", "origin_id"]
+__all__ = ["EVENTS", "Field", "Shape", "asset_id", "check_event", "decode_event", "origin_id", "version_id"]
 
 Field: TypeAlias = int | str | bytes | tuple[bytes, ...]
-_Read: TypeAlias = Callable[[bytes, int], Field]
-_MAX_ITEMS = 10_000
+_MAX_SIZE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An event's name and its parameters: (type, name, indexed), in order."""
+    """An event: the contract that emits it, its name and its parameters: (type, name, indexed), in order."""
 
+    contract: str
     name: str
     parameters: tuple[tuple[str, str, bool], ...]
     topic: bytes = field(init=False)
@@ -33,81 +33,139 @@ class Shape:
         object.__setattr__(self, "topic", keccak256(signature.encode()))
 
 
-def _shape(declaration: str) -> Shape:
+def _shape(contract: str, declaration: str) -> Shape:
     """Read `Name(type [indexed] name, …)` as Solidity writes it."""
     name, _, rest = declaration.partition("(")
     words = [parameter.split() for parameter in rest.rstrip(")").split(", ")]
-    return Shape(name, tuple((word[0], word[-1], "indexed" in word) for word in words))
+    return Shape(contract, name, tuple((word[0], word[-1], "indexed" in word) for word in words))
 
 
-EVENTS: Mapping[bytes, Shape] = {
-    shape.topic: shape
-    for shape in map(
-        _shape,
-        (
+EVENTS: Mapping[str, Shape] = {
+    shape.name: shape
+    for shape in (
+        _shape(
+            "AssetRegistry",
             "Proposed(bytes32 indexed version, uint256 indexed asset, address indexed proposer, bytes32 manifest, "
             "bytes32 attestation, string label, bytes32[] parents)",
+        ),
+        _shape(
+            "AssetRegistry",
             "Approved(bytes32 indexed version, bytes32 indexed org, address indexed approver, bytes32 evidence, "
             "uint8 approvals)",
-            "StatusChanged(bytes32 indexed version, uint8 from, uint8 to, address actor, bytes32 reason)",
-            "KeyRegistered(bytes32 indexed keyid, bytes32 indexed org, uint64 notBefore, uint64 notAfter)",
-            "Anchored(bytes32 indexed originId, uint64 size, bytes32 root)",
         ),
+        _shape(
+            "AssetRegistry",
+            "StatusChanged(bytes32 indexed version, uint8 from, uint8 to, address actor, bytes32 reason)",
+        ),
+        _shape("CheckpointAnchor", "Anchored(bytes32 indexed originId, uint64 size, bytes32 root)"),
     )
 }
-"""First topic → shape, for the events that bundles carry."""
+"""Name → shape, for the events that bundles carry."""
+
+_BY_TOPIC = {shape.topic: shape for shape in EVENTS.values()}
 
 
-def decode_event(topics: Sequence[bytes], data: bytes) -> tuple[str, Mapping[str, Field]]:
-    """Return an event's name and arguments; raises ProofError `event` for an unknown or malformed one."""
-    shape = EVENTS.get(topics[0]) if topics else None
+def decode_event(topics: Sequence[bytes], data: bytes) -> tuple[Shape, dict[str, Field]]:
+    """Return an event's shape and arguments; raises ProofError `event` for an unknown or malformed one.
+
+    The encoding is the one that Solidity writes, and no other of the same values.
+    """
+    shape = _BY_TOPIC.get(topics[0]) if topics else None
     if shape is None:
         raise _refuse("its first topic is no known event")
     indexed = [parameter for parameter in shape.parameters if parameter[2]]
     if len(indexed) != len(topics) - 1 or any(len(topic) != 32 for topic in topics):
-        raise _refuse(f"{shape.name} has {len(topics)} topics")
+        raise _refuse(f"{shape.name} has {len(topics)} topics, or one that is not 32 bytes")
     values = {name: _word(kind, topic, 0) for (kind, name, _), topic in zip(indexed, topics[1:], strict=True)}
     plain = [parameter for parameter in shape.parameters if not parameter[2]]
-    values |= {name: _read(kind, data, 32 * position) for position, (kind, name, _) in enumerate(plain)}
-    return shape.name, values
+    tail = 32 * len(plain)
+    for position, (kind, name, _) in enumerate(plain):
+        if kind in ("string", "bytes32[]"):
+            values[name], tail = _dynamic(kind, data, 32 * position, tail)
+        else:
+            values[name] = _word(kind, data, 32 * position)
+    if tail != len(data):
+        raise _refuse(f"{len(data)} bytes of data, where {tail} are needed")
+    return shape, values
+
+
+def check_event(shape: Shape, values: Mapping[str, object]) -> None:
+    """Return if these are the arguments of such an event, in type and range; raises ProofError `event`."""
+    if values.keys() != {name for _, name, _ in shape.parameters}:
+        raise _refuse(f"the arguments of {shape.name} are {', '.join(values)[:200]}")
+    for kind, name, _ in shape.parameters:
+        if not _fits(kind, values[name]):
+            raise _refuse(f"{name} of {shape.name} is no {kind}")
+
+
+def asset_id(name: str) -> int:
+    """Return the registry's id of an asset: keccak256 of its name, as a number."""
+    return int.from_bytes(keccak256(name.encode()), "big")
+
+
+def version_id(asset: int, label: str) -> bytes:
+    """Return the registry's id of a version: keccak256(abi.encode(uint256 asset, string label))."""
+    return keccak256(asset.to_bytes(32, "big") + _text_tail(label))
 
 
 def origin_id(writer: str, origin: str) -> bytes:
     """Return the anchor contract's id of an origin: keccak256(abi.encode(address writer, string origin))."""
-    text = origin.encode()
-    head = bytes(12) + bytes.fromhex(writer[2:]) + (64).to_bytes(32, "big") + len(text).to_bytes(32, "big")
-    return keccak256(head + text + bytes(-len(text) % 32))
+    return keccak256(bytes(12) + bytes.fromhex(writer[2:]) + _text_tail(origin))
 
 
-def _read(kind: str, data: bytes, at: int) -> Field:
-    if kind not in ("string", "bytes32[]"):
-        return _word(kind, data, at)
-    start = _number(data, at)
-    count = _number(data, start)
-    start += 32
-    if count > _MAX_ITEMS:
+def _text_tail(text: str) -> bytes:
+    """The rest of abi.encode(word, text): the text's offset, length and padded bytes."""
+    data = text.encode()
+    return (64).to_bytes(32, "big") + len(data).to_bytes(32, "big") + data + bytes(-len(data) % 32)
+
+
+def _dynamic(kind: str, data: bytes, at: int, tail: int) -> tuple[Field, int]:
+    """Return the string or list whose offset stands at `at` and whose bytes begin at `tail`, and where they end."""
+    if _number(data, at) != tail:
+        raise _refuse(f"a {kind} is not where Solidity puts it")
+    count, start = _number(data, tail), tail + 32
+    if count > _MAX_SIZE:
         raise _refuse(f"a {kind} of {count} items")
     if kind == "bytes32[]":
-        return tuple(_slice(data, start + 32 * i, 32) for i in range(count))
-    padding = _slice(data, start + count, -count % 32)
+        return tuple(_slice(data, start + 32 * i, 32) for i in range(count)), start + 32 * count
+    end = start + count + -count % 32
+    if any(_slice(data, start + count, end - start - count)):
+        raise _refuse("a string with dirty padding")
     try:
-        text = _slice(data, start, count).decode()
+        return _slice(data, start, count).decode(), end
     except UnicodeDecodeError as error:
         raise _refuse("a string that is not UTF-8") from error
-    if any(padding):
-        raise _refuse("dirty padding")
-    return text
 
 
 def _word(kind: str, data: bytes, at: int) -> Field:
     word = _slice(data, at, 32)
     if kind == "bytes32":
         return word
-    bits = 160 if kind == "address" else int(kind.removeprefix("uint"))
     number = int.from_bytes(word, "big")
-    if number >> bits:
+    if number >> _bits(kind):
         raise _refuse(f"a {kind} beyond its range")
     return checksum_address(word[12:]) if kind == "address" else number
+
+
+def _bits(kind: str) -> int:
+    return 160 if kind == "address" else int(kind.removeprefix("uint"))
+
+
+def _fits(kind: str, value: object) -> bool:
+    match kind, value:
+        case "bytes32", bytes():
+            return len(value) == 32
+        case "bytes32[]", tuple():
+            return all(_fits("bytes32", item) for item in value)
+        case "string", str():
+            return True
+        case "address", str():
+            return len(value) == 42 and value.startswith("0x")
+        case _, bool():
+            return False
+        case _, int():
+            return kind.startswith("uint") and 0 <= value < 1 << _bits(kind)
+    return False
 
 
 def _number(data: bytes, at: int) -> int:

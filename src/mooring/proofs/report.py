@@ -10,6 +10,8 @@ from mooring.records.shape import to_json
 
 __all__ = ["Claim", "Outcome", "Report"]
 
+_LONGEST = 4000
+
 
 class Outcome(enum.StrEnum):
     """What became of a claim; a claim that nothing speaks for is not proved, never proved."""
@@ -23,9 +25,11 @@ class Outcome(enum.StrEnum):
 class Claim:
     """One claim.
 
-    `name` is its kind (`checkpoint`, `signed`, `logged`, `final`, `anchored`, `registered`, `approved`, `status`,
-    `receipt`, `answer`, `manifest`), `about` its subject, `says` the claim in words, `root` what of the trust root it
-    rests on, `limits` what is *not* proved by it, `code` and `hint` the reason when it was refuted.
+    `name` is its kind (`final`, `event`, `checkpoint`, `anchored`, `attestation`, `manifest`, `registered`, `approved`,
+    `status`, `receipt`, `answer`, `format`), `about` its subject, `says` the claim in words, `root` what of the trust
+    root it rests on, `limits` what is *not* proved by it, `code` and `hint` the reason when it was refuted.
+
+    Evidence is quoted in the texts, so that they are made printable: they cannot draw lines of their own.
     """
 
     name: str
@@ -36,6 +40,11 @@ class Claim:
     limits: tuple[str, ...] = ()
     code: str = ""
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        for field in ("about", "says", "root", "hint"):
+            object.__setattr__(self, field, _printable(getattr(self, field)))
+        object.__setattr__(self, "limits", tuple(map(_printable, self.limits)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +69,12 @@ class Report:
     def to_json(self) -> Json:
         """Return the report as a JSON value."""
         return {"outcome": str(self.outcome), "claims": to_json(self.claims), "limits": list(self.limits)}
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey or not show (control characters, reordering marks), and cut what is endless."""
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

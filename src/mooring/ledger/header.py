@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,7 @@ __all__ = [
     "quantity",
 ]
 
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _INT = frozenset(
     {
         "difficulty",
@@ -226,11 +228,8 @@ def bloom_has(bloom: bytes, item: bytes) -> bool:
 
 def quantity(value: Any, what: str) -> int:
     """Read a JSON-RPC quantity; raises LedgerError `rpc-malformed`."""
-    try:
-        if isinstance(value, str) and value.startswith("0x") and len(value) <= 66:
-            return int(value, 16)
-    except ValueError:
-        pass
+    if isinstance(value, str) and _QUANTITY.fullmatch(value):
+        return int(value, 16)
     raise _malformed(f"{what} {str(value)[:80]!r}")
 
 
@@ -239,7 +238,8 @@ def hex_bytes(value: Any, what: str, size: int | None = None) -> bytes:
     try:
         if isinstance(value, str) and value.startswith("0x"):
             data = bytes.fromhex(value[2:])
-            if size is None or len(data) == size:
+            # `fromhex` passes over white space, which must not be there.
+            if len(value) == 2 + 2 * len(data) and size in (None, len(data)):
                 return data
     except ValueError:
         pass

@@ -30,8 +30,9 @@ CREATE TABLE entry (
 ) WITHOUT ROWID;
 CREATE INDEX entry_by_nonce ON entry (chain, sender, nonce);
 CREATE TABLE attempt (
-    hash BLOB PRIMARY KEY, chain TEXT NOT NULL, key TEXT NOT NULL, nonce INTEGER NOT NULL, raw BLOB NOT NULL,
-    max_fee TEXT NOT NULL, max_tip TEXT NOT NULL, made_s REAL NOT NULL, sent_s REAL, ordinal INTEGER NOT NULL
+    hash BLOB NOT NULL, chain TEXT NOT NULL, key TEXT NOT NULL, nonce INTEGER NOT NULL, raw BLOB NOT NULL,
+    max_fee TEXT NOT NULL, max_tip TEXT NOT NULL, made_s REAL NOT NULL, sent_s REAL, ordinal INTEGER NOT NULL,
+    PRIMARY KEY (chain, hash)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX attempt_by_key ON attempt (chain, key, ordinal);
 CREATE INDEX entry_open ON entry (chain, sender) WHERE block IS NULL;
@@ -180,11 +181,13 @@ class Outbox:
         now = self._clock()
         with self._exclusive(durable=False):  # if this is lost, they are sent once more
             for item in hashes:
-                self._sql.execute("UPDATE attempt SET sent_s = ? WHERE hash = ?", (now, item))
+                self._sql.execute(
+                    "UPDATE attempt SET sent_s = ? WHERE chain = ? AND hash = ?", (now, self._chain, item)
+                )
                 self._sql.execute(
                     "UPDATE attempt SET sent_s = ? WHERE sent_s IS NULL AND chain = ? AND key = "
-                    "(SELECT key FROM attempt WHERE hash = ?)",
-                    (now, self._chain, item),
+                    "(SELECT key FROM attempt WHERE chain = ? AND hash = ?)",
+                    (now, self._chain, self._chain, item),
                 )
 
     def settle(self, key: str, block: int) -> None:

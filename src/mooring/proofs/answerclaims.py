@@ -8,7 +8,7 @@ from mooring.errors import ProofError
 from mooring.proofs.bundle import Entry, Opening
 from mooring.proofs.case import Case
 from mooring.proofs.checkpoint import MAX_SKEW_S
-from mooring.proofs.logclaims import included
+from mooring.proofs.logclaims import included, late
 from mooring.proofs.receiptline import ReceiptLine, read_receipt
 from mooring.records.instant import parse_time
 from mooring.records.predicates import Model
@@ -16,7 +16,7 @@ from mooring.records.receipt import commit_input, commit_output
 
 __all__ = ["openings", "receipts"]
 
-_LIMIT = "a receipt proves what was logged, not that the computation was right"
+_LIMIT = "a receipt proves what was logged, not that the computation was right; its time is what the gateway states"
 
 
 def receipts(case: Case) -> None:
@@ -49,7 +49,8 @@ def _receipt(case: Case, entry: Entry, about: str, models: set[tuple[str, str]])
         return
     case.receipts[entry.origin, entry.index] = receipt
     says = f"{model} answered {receipt.caller} for {receipt.purpose} at {receipt.time} under policy {receipt.policy}"
-    case.prove("receipt", about, says, "log key; the model's attestation", _LIMIT, _service(case, model, time_s))
+    limits = (_LIMIT, late(time_s, case.anchored.get(entry.origin)), _service(case, model, time_s))
+    case.prove("receipt", about, says, "log key; the model's attestation", *limits)
 
 
 def _service(case: Case, model: str, time_s: int) -> str:

@@ -67,6 +67,10 @@ class Case:
     receipts: dict[tuple[str, int], ReceiptLine] = field(default_factory=dict)
     seen: set[tuple[object, ...]] = field(default_factory=set)
 
+    def place(self, block: int) -> str:
+        """Name a place on the ledger."""
+        return f"{'block' if self.trust.ledger.kind == 'evm' else 'entry'} {block}"
+
     @contextmanager
     def refuting(self, name: str, about: str, says: str) -> Iterator[None]:
         """Turn evidence that does not hold into a refuted claim."""

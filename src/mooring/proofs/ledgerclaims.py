@@ -48,7 +48,7 @@ def blocks(case: Case) -> None:
             seen = _Seen(header.number, header.hash, header.state_root, header.receipts_root)
             _final(case, encoded, header, votes.pop(seen, {}))
     for seen in votes:
-        about = f"{case.trust.ledger.chain} block {seen.number}"
+        about = f"{case.trust.ledger.chain} {case.place(seen.number)}"
         case.leave("final", about, "organisations saw it as final", "the bundle does not hold this block; export again")
     _require_one_chain(case)
     for evidence in case.bundle.blocks:
@@ -75,7 +75,7 @@ def unused(case: Case) -> None:
     for event in case.events:
         if event.order not in case.used:
             hint = "it is about no version or log that the bundle attests; export it again"
-            case.leave("event", _place(case, event.block), f"the ledger holds {event.name}", hint)
+            case.leave("event", case.place(event.block), f"the ledger holds {event.name}", hint)
 
 
 def one_operator(trust: Trust) -> str:
@@ -132,7 +132,7 @@ def _final(case: Case, encoded: bytes, header: Header, votes: Mapping[str, int])
     ended = sorted(name for name, ends in votes.items() if ends)
     case.prove(
         "final",
-        f"{ledger.chain} block {header.number}",
+        f"{ledger.chain} {case.place(header.number)}",
         f"{', '.join(sorted(named))} saw block {header.number} ({when}) as final at depth {ledger.finality_depth}",
         f"{ledger.observers_required} of {len(trust.organisations)} organisations' observer keys",
         one_operator(trust),
@@ -230,11 +230,7 @@ def _read(case: Case, evidence: LogEvidence) -> None:
         case.events.append(Happened(name, dict(args), evidence.index, order, leaf.time))
     if not known:
         hint = "it is about no version or log; export it again"
-        case.leave("event", _place(case, evidence.index), "the ledger holds this call", hint)
-
-
-def _place(case: Case, block: int) -> str:
-    return f"{case.trust.ledger.chain} {'block' if case.trust.ledger.kind == 'evm' else 'entry'} {block}"
+        case.leave("event", case.place(evidence.index), "the ledger holds this call", hint)
 
 
 def _fork(what: str) -> ProofError:

@@ -18,7 +18,7 @@ from mooring.records.instant import format_time
 from mooring.records.manifest import Manifest
 from mooring.records.predicates import Approval, Model
 
-__all__ = ["anchors", "attestations", "checkpoints", "included", "manifests"]
+__all__ = ["anchors", "attestations", "checkpoints", "included", "late", "manifests"]
 
 
 def checkpoints(case: Case) -> None:
@@ -57,7 +57,7 @@ def anchors(case: Case) -> None:
     """Which checkpoints stand on the ledger."""
     for event in case.events:
         if event.name == "Anchored":
-            with case.refuting("anchored", f"block {event.block}", "the checkpoint is anchored"):
+            with case.refuting("anchored", case.place(event.block), "the checkpoint is anchored"):
                 case.used.add(event.order)
                 _anchored(case, event)
     for origin in case.checkpoints:
@@ -83,12 +83,12 @@ def _anchored(case: Case, event: Happened) -> None:
             hint="the log was edited or forked, or the bundle mixes two checkpoints",
         )
     case.once("anchor", origin)
-    ledger, when = case.trust.ledger, format_time(event.time)
+    ledger, where = case.trust.ledger, f"{case.place(event.block)}, by the ledger's clock {format_time(event.time)}"
     case.anchored[origin] = event.time
     case.prove(
         "anchored",
         origin,
-        f"{checkpoint.size} entries are fixed in {ledger.chain} at {event.block}, by the ledger's clock {when}",
+        f"{checkpoint.size} entries are fixed in {ledger.chain} at {where}",
         f"{'contract ' + ledger.anchor if ledger.kind == 'evm' else 'the ledger log'} on {ledger.chain}",
         one_operator(case.trust),
     )
@@ -155,7 +155,7 @@ def _attested(case: Case, entry: Entry, signed: Signed, named: int | None) -> No
         says,
         "attestation keys, log key",
         "its time is what the signer states; the ledger only bounds it from above",
-        _late(signed, bound),
+        late(signed.made, bound),
         _dated(case, signed, logged),
         _uncounted(signed.strangers),
     )
@@ -167,8 +167,9 @@ def _kind(signed: Signed) -> str:
     return f"{kind} ({predicate.decision})" if isinstance(predicate, Approval) else kind
 
 
-def _late(signed: Signed, bound: int | None) -> str:
-    if bound is None or signed.made <= bound + MAX_SKEW_S:
+def late(made: int, bound: int | None) -> str:
+    """Return what speaks against a stated time if the ledger held it at `bound` already; both in Unix seconds."""
+    if bound is None or made <= bound + MAX_SKEW_S:
         return ""
     return f"it is dated later than {format_time(bound)}, when the ledger already held it: a clock was wrong"
 

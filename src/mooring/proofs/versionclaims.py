@@ -117,7 +117,7 @@ def _registered(
     case.prove(
         "registered",
         about,
-        f"registered at {proposed.block} with this manifest and attestation",
+        f"registered at {case.place(proposed.block)} with this manifest and attestation",
         _registry(case.trust),
         _lineage(evidence, predicate, cast(Sequence[bytes], args["parents"])),
         f"{len(found) - 1} more attestations of it are not the registered one" if len(found) > 1 else "",
@@ -221,7 +221,7 @@ def _spoken(evidence: _Evidence, model: Signed, organisation: str, event: Happen
 
 def _status(case: Case, about: str, walk: _Walk) -> None:
     last, status = walk.statuses[-1]
-    place = f"{'block' if case.trust.ledger.kind == 'evm' else 'entry'} {last.block}"
+    place = case.place(last.block)
     case.prove(
         "status",
         about,

@@ -10,8 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # so that test modules can import each other's parts by name
 
-from mooring.wiring.session import Session
 from tests.workflows.stage import Stages, at, stages_in  # needs the path above
+
+from mooring.wiring.session import Session
 
 
 @pytest.fixture(scope="session")

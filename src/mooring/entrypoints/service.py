@@ -100,6 +100,7 @@ def _gateway(session: Session, receipts: Receipts, host: str | None, port: int |
 def _settings(config: GatewayConfig) -> GatewaySettings:
     return GatewaySettings(
         callers={digest: name for name, digest in config.callers.items()},
+        default_purpose=config.purpose,
         max_body=config.max_body,
         max_rows=config.max_rows,
         max_in_flight=config.queue,
@@ -129,7 +130,8 @@ def _keeping(session: Session, receipts: Receipts | None, say: Callable[[str], N
             try:
                 if receipts is not None:
                     receipts.seal()
-                if waited >= session.config.partition.anchor_interval_s:
+                full = receipts is not None and receipts.waiting >= session.config.partition.batch
+                if full or waited >= session.config.partition.anchor_interval_s:
                     waited = 0.0
                     session.anchor_newest(receipts)
             except MooringError as error:

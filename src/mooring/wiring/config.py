@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from mooring.errors import ConfigError, RecordError
-from mooring.records.predicates import check_label
+from mooring.errors import ConfigError
+from mooring.wiring.bounds import problems
 
 __all__ = [
     "ANCHORER",
@@ -89,12 +89,14 @@ class Anchoring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The gateway's address, limits and callers (name → SHA-256 of the bearer token, in hex).
 
+    `purpose` is that of requests that name none; a deployment must name it as one of its own to serve them.
+
     `otlp_endpoint` is where OpenTelemetry spans go (OTLP over HTTP; empty: nowhere), for `trace_share` of the requests.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
-    purposes: tuple[str, ...] = ("inference",)
+    purpose: str = "inference"
     max_body: int = 1024 * 1024
     max_rows: int = 4096
     queue: int = 1024
@@ -154,40 +156,9 @@ def parse(data: bytes, name: str = "mooring.toml") -> Config:
         raise _refuse(name, str(error), "valid TOML 1.0 in UTF-8") from error
     except msgspec.ValidationError as error:
         raise _refuse(name, str(error), "the fields that docs/guide.md lists") from error
-    _check(config, name)
+    for what, wanted in problems(config, ROLES):
+        raise _refuse(name, what, wanted)
     return config
-
-
-def _check(config: Config, name: str) -> None:
-    members = [member for organisation in config.organisations for member in organisation.members]
-    names = [member.name for member in members] + [organisation.name for organisation in config.organisations]
-    for text in names:
-        _check_name(name, text)
-    if len(set(names)) != len(names):
-        raise _refuse(name, "an organisation or member named twice", "every name once")
-    for member in members:
-        if not member.roles or not set(member.roles) <= set(ROLES):
-            raise _refuse(name, f"roles {member.roles} of {member.name}", f"one or more of {', '.join(ROLES)}")
-    count = len(config.organisations)
-    for field in ("threshold", "witnesses_required", "observers_required"):
-        least = 0 if field == "witnesses_required" else 1
-        if not least <= getattr(config, field) <= count:
-            raise _refuse(
-                name, f"{field} {getattr(config, field)}", f"{least} to the number of organisations ({count})"
-            )
-    if not config.deployment or len(config.deployment) > 200 or any(char in config.deployment for char in " +\n"):
-        raise _refuse(name, f"deployment {config.deployment!r:.80}", "like example.org/production, no spaces or +")
-    if config.custodians < 1 or config.ledger.operators < 1 or config.ledger.finality_depth < 0:
-        raise _refuse(name, "custodians, operators or finality_depth too small", "at least 1, 1 and 0")
-
-
-def _check_name(file: str, text: str) -> None:
-    try:
-        check_label("name", text)
-    except RecordError as error:
-        raise _refuse(file, error.message, error.hint) from error
-    if "." in text or "_" in text or len(text) > 48:
-        raise _refuse(file, f"name {text!r:.80}", "1 to 48 of a-z, 0-9 and '-'")
 
 
 def _refuse(file: str, what: str, wanted: str) -> ConfigError:

@@ -5,6 +5,7 @@ Every step looks first whether it was done, so founding that broke off goes on w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from mooring.storage.atomic import create, replace, translating
 from mooring.storage.keyenv import EnvironmentKeys
 from mooring.wiring import passphrase, stores
 from mooring.wiring.config import ANCHORER, Config, Organisation, load, parse
+from mooring.wiring.funding import is_development_at
 from mooring.wiring.home import Home
 from mooring.wiring.ledgers import found_ledger
 from mooring.wiring.logledger import is_log
@@ -49,7 +51,10 @@ member = [
 
 @dataclass(frozen=True, slots=True)
 class Founded:
-    """A founded deployment: its folder, its ledger, its contracts and its members."""
+    """A founded deployment: its folder, its ledger, its contracts and its members.
+
+    `funded_by` is the account of a development node that gave ours ether just now; "" if none had to.
+    """
 
     home: str
     deployment: str
@@ -57,6 +62,7 @@ class Founded:
     contracts: dict[str, str]
     organisations: dict[str, list[str]]
     trust: str
+    funded_by: str
 
 
 def found(home: Home, text: str, *, local: bool, say: Callable[[str], None]) -> Founded:
@@ -82,14 +88,16 @@ def found(home: Home, text: str, *, local: bool, say: Callable[[str], None]) -> 
     stores.make_blobs(home, config)
     stores.make_logs(home, config)
     say("contracts")
-    contracts = found_ledger(home, config, keys)
+    contracts, giver = found_ledger(home, config, keys)
+    if giver:
+        say(f"the development node's account {giver} gave ours ether")
     with open_session(home) as session:
         say("attestation keys and policy")
         _register(session, config)
         session.write_trust()
         chain = session.deployment.ledger.profile.chain
     members = {item.name: [member.name for member in item.members] for item in config.organisations}
-    return Founded(str(home.path), config.deployment, chain, contracts.contracts, members, str(home.trust))
+    return Founded(str(home.path), config.deployment, chain, contracts.contracts, members, str(home.trust), giver)
 
 
 def make_keys(keys: stores.Keys, config: Config) -> None:
@@ -149,19 +157,22 @@ def _first(session: Session, organisation: Organisation) -> Actor | None:
 
 
 def local_config(name: str, ledger: str) -> str:
-    """Return a configuration for trying Mooring on one machine: three organisations, whose keys lie here."""
-    quoted = [part.replace("\\", "\\\\").replace('"', '\\"') for part in (name, ledger)]
-    depth = 0 if ledger.startswith(("embedded:", "tlog:")) else 2
+    """Return a configuration for trying Mooring on one machine: three organisations, whose keys lie here.
+
+    A node is asked whether it is one for development, whose blocks are final at once.
+    """
+    quoted = [json.dumps(part) for part in (name, ledger)]
+    depth = 2 if ledger.startswith(("http:", "https:")) and not is_development_at(ledger) else 0
     chain = "20231" if ledger.startswith("embedded:") else "0"
     return (
-        f'deployment = "{quoted[0]}"\n'
+        f"deployment = {quoted[0]}\n"
         "threshold = 2\n"
         "witnesses_required = 2\n"
         "observers_required = 2\n"
         "# How many independent parties hold the private keys, and produce the ledger; trust roots repeat both.\n"
         "custodians = 1\n\n"
         "[ledger]\n"
-        f'url = "{quoted[1]}"\n'
+        f"url = {quoted[1]}\n"
         f"chain_id = {chain}  # 0: whatever the node says\n"
         f"finality_depth = {depth}  # blocks\n"
         "operators = 1\n\n"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mooring.errors import BusyError, ConfigError
+from mooring.ledger.chain import Chain
 from mooring.ledger.embedded.lock import ChainLock, find_endpoint
 from mooring.ledger.evm import EvmLedger, EvmSettings
 from mooring.ledger.founding import deploy
@@ -22,6 +23,7 @@ from mooring.ledger.registry import org_id
 from mooring.storage.atomic import replace, translating
 from mooring.storage.port import KeyManagement
 from mooring.wiring.config import ANCHORER, ROLES, Config
+from mooring.wiring.funding import Need, fund
 from mooring.wiring.home import Home
 from mooring.wiring.logledger import found_log, is_log, log_ledger
 from mooring.wiring.stores import Keys
@@ -46,6 +48,10 @@ _ENDOWMENT = 10**24
 
 _PATIENCE_S = 10.0
 """How long a command waits for another one to let go of the embedded chain."""
+
+
+_DEPLOYING_GAS, _ACTING_GAS = 20_000_000, 5_000_000
+"""Gas that an account must be able to pay for before founding: that of the contracts with room, and of some calls."""
 
 
 class Contracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,10 +95,13 @@ def open_ledger(home: Home, config: Config, keys: Keys) -> Iterator[OpenLedger]:
             ledger.close()
 
 
-def found_ledger(home: Home, config: Config, keys: Keys) -> Contracts:
-    """Deploy the contracts with the configured members, once, and write down where they stand."""
+def found_ledger(home: Home, config: Config, keys: Keys) -> tuple[Contracts, str]:
+    """Deploy the contracts with the configured members, once, and write down where they stand.
+
+    Also returns the account of a development node that gave ours ether, or "" where none did.
+    """
     if home.contracts.exists():
-        return load_contracts(home)
+        return load_contracts(home), ""
     members = [
         (accounts(config, keys)[member.name], org_id(organisation.name), sum(ROLES[role] for role in member.roles))
         for organisation in config.organisations
@@ -100,12 +109,32 @@ def found_ledger(home: Home, config: Config, keys: Keys) -> Contracts:
     ]
     if is_log(config):
         found_log(home, config, keys, members)
-        return _write_down(home, Contracts({}))
+        return _write_down(home, Contracts({})), ""
     with _transport(home, config, keys) as (transport, _, _):
         settings = _settings(home, config, Contracts({}))
-        chain_id = int(transport.request("eth_chainId", []), 16)
+        chain_id = _checked_id(transport, settings)
+        giver = fund(transport, _needs(config, keys))
         made = deploy(transport, settings, keys, ANCHORER, config.deployment, members, config.threshold)
-    return _write_down(home, Contracts(dict(made.contracts), chain_id, made.start_block, dict(made.gas)))
+    return _write_down(home, Contracts(dict(made.contracts), chain_id, made.start_block, dict(made.gas))), giver
+
+
+def _needs(config: Config, keys: Keys) -> Mapping[str, Need]:
+    """Return what our own accounts must be able to pay for; accounts that are held elsewhere are not our affair."""
+    acting = [member.name for item in config.organisations for member in item.members if not member.account]
+    needs = {name: Need(keys.address(name), _ACTING_GAS) for name in acting}
+    return {ANCHORER: Need(keys.address(ANCHORER), _DEPLOYING_GAS), **needs}
+
+
+def _checked_id(transport: Transport, settings: EvmSettings) -> int:
+    """Return the chain's id; raises ConfigError `chain-id` if another is configured, before anything is paid."""
+    found = Chain(transport).chain_id()
+    if settings.chain_id not in (None, found):
+        raise ConfigError(
+            f"ledger.chain_id is {settings.chain_id}, and the node is on chain {found}",
+            code="chain-id",
+            hint="correct the node's address or the chain id; nothing was sent",
+        )
+    return found
 
 
 def _write_down(home: Home, founded: Contracts) -> Contracts:

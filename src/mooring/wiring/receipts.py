@@ -52,6 +52,11 @@ class Receipts:
                 seal(self._deployment, self.log)
             return self.log.checkpoint()
 
+    @property
+    def waiting(self) -> int:
+        """How many entries no anchor covers, as far as this process knows."""
+        return self.log.size - self._anchored
+
     def note_anchor(self, size: int) -> None:
         """Remember how many entries the ledger's newest anchor covers."""
         self._anchored = max(self._anchored, size)

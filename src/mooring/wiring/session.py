@@ -199,9 +199,14 @@ class Session:
         return made
 
     def _attester(self) -> str:
-        """Return an organisation that we can sign for, one with an operator if possible; "" if there is none."""
-        held = set(self.deployment.keys.names())
-        ours = [item for item in self.config.organisations if f"{item.name}-attest" in held]
+        """Return an organisation that we can sign for now, one with an operator if possible; "" if there is none."""
+        held, now_s = set(self.deployment.keys.names()), time.time_ns() // 1_000_000_000
+        ours = []
+        for item in self.config.organisations:
+            name = f"{item.name}-attest"
+            known = self._on_ledger(self.deployment.keys.public(name)) if name in held else None
+            if known is not None and known.valid(now_s):
+                ours.append(item)
         operating = [item for item in ours if any("operator" in member.roles for member in item.members)]
         return next((item.name for item in (*operating, *ours)), "")
 
@@ -312,9 +317,7 @@ def open_session(home: Home, *, rebuild: bool = False) -> Iterator[Session]:
     with ExitStack() as stack:
         keys = stores.open_keys(home, config)
         opened = stack.enter_context(open_ledger(home, config, keys))
-        index = stack.enter_context(open_index(home, config))
-        if rebuild:
-            index.clear()
+        index = stack.enter_context(open_index(home, config, empty=rebuild))
         follower = Follower(
             opened.ledger,
             IndexSink(index),

@@ -50,6 +50,7 @@ _WRITTEN = {
 }
 """What a demo writes into its folder."""
 
+_FINAL_S = 600.0
 _FAULT = 10.0
 """The second version's pipeline multiplies its inputs by this: millimetres where centimetres were meant."""
 
@@ -132,6 +133,8 @@ def _founded(story: Story, stack: ExitStack, home: Home, ledger: str) -> Session
         founded = found(home, config, local=True, say=lambda _: None)
         for name, members in founded.organisations.items():
             story.tell(f"{name}: {', '.join(members)}")
+        if founded.funded_by:
+            story.tell(f"a development node: its account {founded.funded_by} gave ours ether for the fees")
         session = stack.enter_context(open_session(home))
         gas = sum(session.founding_gas().values())
         story.tell(
@@ -265,6 +268,19 @@ def _anchor(stage: _Stage) -> None:
     for made in stage.session.anchor():
         if made.new:
             stage.story.tell(f"{made.origin}: {made.size:,} entries under one root", cost=made.cost)
+    _until_final(stage)
+
+
+def _until_final(stage: _Stage) -> None:
+    """Wait until the ledger calls everything final that the bundle will prove: at once on most ledgers of a demo."""
+    deployment, begun = stage.session.deployment, time.monotonic()
+    deployment.follow()
+    wanted = deployment.events()[-1].block
+    while deployment.final() < wanted and time.monotonic() - begun < _FINAL_S:
+        time.sleep(0.1)
+        deployment.follow()
+    if time.monotonic() - begun > 1:
+        stage.story.tell(f"final on the ledger after {time.monotonic() - begun:.0f} s")
 
 
 def _evidence(stage: _Stage) -> None:

@@ -232,7 +232,8 @@ def test_a_model_whose_outputs_are_no_tensors_is_not_served(world: Any) -> None:
     assert "seq(map(int64,tensor(float)))" in problem["detail"]
 
 
-def test_a_change_of_status_reaches_requests_that_are_waiting(make_world: Any) -> None:
+@pytest.mark.parametrize("status", ["suspended", "active"])
+def test_a_change_of_status_reaches_requests_that_are_waiting(make_world: Any, status: str) -> None:
     # The first request's run occupies the model's lane while the second waits behind it.
     world = make_world(IN_A_THREAD)
     world.infer(ROWS[0])
@@ -253,10 +254,13 @@ def test_a_change_of_status_reaches_requests_that_are_waiting(make_world: Any) -
         second = pool.submit(world.send, body, path)
         while world.metric("gateway_requests_in_flight") < 2:
             time.sleep(0.005)
-        world.site.set_status("slow", "v1", "suspended")
+        world.site.set_status("slow", "v1", status)
         assert first.result().status_code == 200
-        problem = world.problem(second.result(), 403, "denied")
-    assert problem["rule"] == "only-active-versions-serve"
+        answer = second.result()
+    if status == "active":
+        assert world.receipt(answer).version == "v1"
+    else:
+        assert world.problem(answer, 403, "denied")["rule"] == "only-active-versions-serve"
 
 
 def _body() -> Any:

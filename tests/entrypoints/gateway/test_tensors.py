@@ -46,8 +46,8 @@ def test_what_was_sent_is_what_is_read_flat_or_nested(tensor: tuple[str, list[in
     flat = reader.read(request(kind, shape, data))
     nested = reader.read(request(kind, shape, np.array(data, object).reshape(shape).tolist()))
     assert flat == nested
-    assert flat.data == (data,)
-    assert flat.shapes == (tuple(shape),)
+    assert flat.data == [data]
+    assert flat.shapes == [tuple(shape)]
     assert flat.rows == shape[0]
 
 

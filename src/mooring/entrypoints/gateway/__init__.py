@@ -15,6 +15,7 @@ from mooring.entrypoints.gateway.parts import (
 )
 from mooring.entrypoints.gateway.server import GatewayServer, serve, tune_collector
 from mooring.entrypoints.gateway.settings import ANONYMOUS, GatewaySettings
+from mooring.entrypoints.gateway.traces import Tracing, otlp_tracing
 
 __all__ = [
     "ANONYMOUS",
@@ -28,8 +29,10 @@ __all__ = [
     "ModelSource",
     "ReceiptLog",
     "ServedVersion",
+    "Tracing",
     "Verdict",
     "create_app",
+    "otlp_tracing",
     "serve",
     "tune_collector",
 ]

@@ -73,7 +73,7 @@ class _Exchange:
     def __call__(self, answer: Answer) -> None:
         """Write the answer, unless the client has gone."""
         self.response_complete = True
-        if not self.disconnected:
+        if not (self.disconnected or self._protocol.transport.is_closing()):
             self._protocol.reply(answer, keep_alive=self.keep_alive)
 
 
@@ -95,6 +95,7 @@ class _Protocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._fields: list[tuple[bytes, bytes]] = []
+        self._named: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._head_size = 0
         self._in_head = False
@@ -174,7 +175,7 @@ class _Protocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self._reading = False
-        fields = dict(self._fields)
+        fields = self._named
         target = (self.url, fields.get(b"authorization", b""), fields.get(b"mooring-purpose", b""))
         exchange = _Exchange(self)
         self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn asks of a cycle
@@ -211,7 +212,7 @@ class _Protocol(HttpToolsProtocol):
             return False
         if self.flow.write_paused or self.parser.should_upgrade() or not self.parser.should_keep_alive():
             return False
-        fields = dict(self._fields)
+        fields = self._named = dict(self._fields)
         length = fields.get(b"content-length", b"")
         return _INVOLVED.isdisjoint(fields) and length.isdigit() and int(length) <= self.max_body
 

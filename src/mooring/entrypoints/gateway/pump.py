@@ -203,6 +203,10 @@ def _groups(asks: Sequence[Ask]) -> list[list[Ask]]:
     """Group requests that may be run together: the same engine, and the same shapes but for the rows."""
     groups: dict[tuple[Engine, tuple[tuple[int, ...], ...]], list[Ask]] = {}
     for ask in asks:
-        rest = tuple(shape[1:] for shape in ask.infer.shapes)
-        groups.setdefault((ask.grant.engine, rest), []).append(ask)
+        key = (ask.grant.engine, ask.infer.rests)
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [ask]
+        else:
+            group.append(ask)
     return list(groups.values())

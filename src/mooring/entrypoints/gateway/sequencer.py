@@ -6,6 +6,7 @@ failed nothing is written until a recovery entry goes through, and until then no
 
 from __future__ import annotations
 
+import logging
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from mooring.workflows.serve import RecoveryLine, encode_line, time_text
 
 __all__ = ["Sequencer"]
 
+_LOG = logging.getLogger("mooring.gateway")
 _LARGEST = 1024
 """Entries of one commit, so that no frame of the log grows beyond its bounds."""
 
@@ -73,11 +75,6 @@ class Sequencer:
         self._thread = threading.Thread(target=self._work, name="mooring-receipts", daemon=True)
         self._thread.start()
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is pending and no commit is under way."""
-        return not self._committing and not self._pending
-
     def put(self, drafts: Sequence[Draft]) -> None:
         """Log these drafts in order, and answer each once it is durable."""
         if self.broken is not None:
@@ -104,8 +101,8 @@ class Sequencer:
         self._thread.join()
 
     def _commit(self) -> None:
-        batch, self._pending = self._pending[:_LARGEST], self._pending[_LARGEST:]
-        self._committing = [draft for draft in batch if draft.open]
+        waiting = [draft for draft in self._pending if draft.open]
+        self._committing, self._pending = waiting[:_LARGEST], waiting[_LARGEST:]
         if self._committing:
             self._hand_over()
 
@@ -152,7 +149,10 @@ class Sequencer:
             self._commit()
         now = perf_counter()
         for draft, entry in zip(drafts, entries, strict=True):
-            draft.logged(entry, now)
+            try:
+                draft.logged(entry, now)
+            except Exception:  # noqa: BLE001 (one client's connection must not keep the others from their answers)
+                _LOG.exception("an answer could not be sent")
 
     def _break(self, drafts: Sequence[Draft], error: Exception) -> None:
         self._suspect = True

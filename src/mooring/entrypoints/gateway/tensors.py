@@ -30,6 +30,7 @@ _KINDS: dict[str, type[Scalar]] = {
 }
 _WORDS: dict[type[Scalar], str] = {bool: "booleans", int: "integers", float: "numbers", str: "strings"}
 _MAX_ID = 256
+_REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +47,16 @@ class TensorSpec:
         return _KINDS[self.datatype]
 
 
-@dataclass(frozen=True, slots=True)
-class Infer:
+class Infer(msgspec.Struct, gc=False):
     """A checked request: per model input the flat elements and the shape; `rows` along the batch axis.
 
-    `wanted` are the positions of the outputs to return; `shapes` are all equal but for the first number between
-    requests that can run together.
+    `wanted` are the positions of the outputs to return. Requests of equal `rests`, their shapes without the batch axis,
+    can run together.
     """
 
-    data: tuple[list[Any], ...]  # Any: elements of the model's datatype, for numpy
-    shapes: tuple[tuple[int, ...], ...]
+    data: list[list[Any]]  # Any: elements of the model's datatype, for numpy
+    shapes: list[tuple[int, ...]]
+    rests: tuple[tuple[int, ...], ...]
     rows: int
     ident: str | None
     wanted: tuple[int, ...]
@@ -91,6 +92,7 @@ class RequestReader:
         self._every_output = tuple(range(len(outputs)))
         self._max_rows = max_rows
         self._rank = bool(self._specs) and all(spec.shape and spec.shape[0] is None for spec in self._specs)
+        self._known: list[dict[tuple[int, ...], tuple[int, tuple[int, ...]]]] = [{} for _ in self._specs]
         self._slow = msgspec.json.Decoder(_Request[msgspec.Raw])
         self._fast = _decoder(self._specs)
 
@@ -127,17 +129,39 @@ class RequestReader:
         count = len(self._specs)
         data: list[list[Any]] = [_NOTHING] * count
         shapes: list[tuple[int, ...]] = [()] * count
+        rests: list[tuple[int, ...]] = [()] * count
         for item in request.inputs:
             spec = self._spec(item)
             position = self._positions[item.name]
             if data[position] is not _NOTHING:
                 raise RecordError(f"input {item.name!r} appears twice", code="tensor-name", hint="send it once")
-            data[position], shapes[position] = item.data, _shape(item, spec)
+            data[position] = item.data
+            shapes[position], rests[position] = self._shape(position, item, spec)
         if len(request.inputs) != count:
             self._refuse_missing(data)
         if request.id is not None and len(request.id) > _MAX_ID:
             raise RecordError(f"id has {len(request.id)} characters", code="request-shape", hint=f"at most {_MAX_ID}")
-        return Infer(tuple(data), tuple(shapes), self._rows(shapes), request.id, self._wanted(request))
+        return Infer(data, shapes, tuple(rests), self._rows(shapes), request.id, self._wanted(request))
+
+    def _shape(
+        self, position: int, item: _Input[list[Any]], spec: TensorSpec
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the shape, and it without the batch axis; shapes that came before are only looked up."""
+        shape = tuple(item.shape)
+        known = self._known[position].get(shape)
+        if known is None:
+            known = (_count(shape, spec), shape[1:])
+            if len(self._known[position]) < _REMEMBERED:
+                self._known[position][shape] = known
+        if known[0] != len(item.data):
+            raise RecordError(
+                f"input {spec.name!r} has {len(item.data)} elements and shape {item.shape!s:.120}",
+                code="tensor-shape",
+                hint=f"give {known[0]} elements, or the right shape",
+            )
+        if spec.datatype in _INTEGERS:
+            _check_range(item.data, spec)
+        return shape, known[1]
 
     def _spec(self, item: _Input[Any]) -> TensorSpec:
         """Return the model's tensor of that name, if the datatype is right."""
@@ -165,7 +189,7 @@ class RequestReader:
         if not self._rank:
             return 1
         rows = shapes[0][0]
-        for spec, shape in zip(self._specs, shapes, strict=True):
+        for spec, shape in zip(self._specs[1:], shapes[1:], strict=True):
             if shape[0] != rows:
                 raise RecordError(
                     f"input {spec.name!r} has {shape[0]} rows and {self._specs[0].name!r} has {rows}",
@@ -232,27 +256,18 @@ def _decoder(specs: Sequence[TensorSpec]) -> msgspec.json.Decoder[_Request[list[
     return None
 
 
-def _shape(item: _Input[list[Any]], spec: TensorSpec) -> tuple[int, ...]:
-    """Return the shape, if it is the model's, holds something, and fits the number of elements."""
-    shape = tuple(item.shape)
+def _count(shape: tuple[int, ...], spec: TensorSpec) -> int:
+    """Return how many elements a shape has, if it is the model's and holds something."""
     fits = len(shape) == len(spec.shape) and all(
         length > 0 and (wanted is None or length == wanted) for length, wanted in zip(shape, spec.shape, strict=True)
     )
     if not fits:
         raise RecordError(
-            f"input {spec.name!r} has shape {item.shape!s:.120}",
+            f"input {spec.name!r} has shape {list(shape)!s:.120}",
             code="tensor-shape",
             hint=f"the model takes {_shape_text(spec.shape)}",
         )
-    if prod(shape) != len(item.data):
-        raise RecordError(
-            f"input {spec.name!r} has {len(item.data)} elements and shape {item.shape!s:.120}",
-            code="tensor-shape",
-            hint=f"give {prod(shape)} elements, or the right shape",
-        )
-    if spec.datatype in _INTEGERS:
-        _check_range(item.data, spec)
-    return shape
+    return prod(shape)
 
 
 def _check_range(data: Sequence[int], spec: TensorSpec) -> None:

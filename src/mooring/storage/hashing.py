@@ -166,8 +166,9 @@ class _Work:
     def __enter__(self) -> _Work:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+    def __exit__(self, failed: object, *_: object) -> None:
+        # After a failure threads may still read the tree, which is closed next; after success none has work left.
+        self._pool.shutdown(wait=failed is not None, cancel_futures=failed is not None)
 
     def digests(self, wanted: Sequence[tuple[Resource, str]]) -> Mapping[str, Digest]:
         """Return the digests by name. A large file is hashed by all threads if its algorithm can, else each by one."""
@@ -200,7 +201,7 @@ class _Work:
                 starts = range(0, file.size, self._shard_size)
                 return self._join(file, list(self._pool.map(lambda start: self._shard(file, start), starts)))
             hasher = blake3(max_threads=self._threads)
-            for window in _windows(file):
+            for window in _windows(file, self._pool):
                 hasher.update(window)
                 self._meter.add(len(window))
             return Digest(kind, hasher.digest())
@@ -243,7 +244,7 @@ def _blocks(file: OpenFile, start: int, end: int, block: int = _BLOCK) -> Iterat
         start += count
 
 
-def _windows(file: OpenFile) -> Iterator[memoryview]:
+def _windows(file: OpenFile, pool: ThreadPoolExecutor) -> Iterator[memoryview]:
     """Yield the file mapped into memory, or read into it where mapping is not safe."""
     with _lease(file) as leased:
         if not leased:
@@ -252,9 +253,10 @@ def _windows(file: OpenFile) -> Iterator[memoryview]:
         for start in range(0, file.size, _WINDOW):
             if fcntl.fcntl(file.fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
                 raise file.changing()
-            length = min(_WINDOW, file.size - start)
-            with mmap.mmap(file.fd, length, prot=mmap.PROT_READ, offset=start) as window, memoryview(window) as view:
+            window = mmap.mmap(file.fd, min(_WINDOW, file.size - start), prot=mmap.PROT_READ, offset=start)
+            with memoryview(window) as view:
                 yield view
+            pool.submit(window.close)  # unmapping takes 12 ms per GiB: nobody needs to wait for it
 
 
 @contextmanager

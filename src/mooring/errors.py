@@ -1,21 +1,21 @@
 """Every error Mooring raises, drawn once.
 
-    MooringError
-    ├── RecordError          a value that may not be hashed or signed
-    ├── ProofError           evidence that does not prove what it claims
-    ├── PolicyError          a policy that cannot be used, or facts that do not fit its schema
-    ├── PrivacyError         data that cannot be hidden or shown
-    │   └── ErasedError      the key was destroyed: nobody can read this again
-    ├── LedgerError          a ledger that could not be used
-    │   ├── LedgerRefused    the ledger applied its rules and said no
-    │   ├── LedgerUnknown    sent, and the answer is not known yet
-    │   └── LedgerLied       the ledger's answer contradicts its own commitments
-    ├── StorageError         bytes that could not be kept or read
-    │   ├── NotFoundError    nothing is kept under this name
-    │   ├── CorruptError     what is kept is not what was written
-    │   └── BusyError        another writer holds it
-    ├── WorkflowError        a step whose precondition does not hold
-    └── ConfigError          a configuration that cannot be used
+MooringError
+├── RecordError          a value that may not be hashed or signed
+├── ProofError           evidence that does not prove what it claims
+├── PolicyError          a policy that cannot be used, or facts that do not fit its schema
+├── PrivacyError         data that cannot be hidden or shown
+│   └── ErasedError      the key was destroyed: nobody can read this again
+├── LedgerError          a ledger that could not be used
+│   ├── LedgerRefused    the ledger applied its rules and said no
+│   ├── LedgerUnknown    sent, and the answer is not known yet
+│   └── LedgerLied       the ledger's answer contradicts its own commitments
+├── StorageError         bytes that could not be kept or read
+│   ├── NotFoundError    nothing is kept under this name
+│   ├── CorruptError     what is kept is not what was written
+│   └── BusyError        another writer holds it
+├── WorkflowError        a step whose precondition does not hold
+└── ConfigError          a configuration that cannot be used
 """
 
 from __future__ import annotations

@@ -69,13 +69,6 @@ class Chain:
                 raise _contradiction(f"asked for block {block}, it returned block {header.number}", "block-number")
         return headers
 
-    def header_named(self, block_hash: bytes) -> Header | None:
-        """Return the header with this hash, or None."""
-        header = self._header(self._ask("eth_getBlockByHash", f"0x{block_hash.hex()}", False))
-        if header is not None and header.hash != block_hash:
-            raise _contradiction(f"asked for block 0x{block_hash.hex()}, it returned {header.name}", "block-hash")
-        return header
-
     def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[LogEntry]:
         """Return the contracts' logs of a range of blocks, in order; raises RpcError if the range is too large."""
         wanted = {

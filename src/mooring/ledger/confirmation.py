@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from mooring.errors import LedgerError, LedgerLied, LedgerRefused
+from mooring.errors import LedgerError, LedgerLied
 from mooring.ledger.chain import Chain, revert_data
 from mooring.ledger.deployment import Deployment
 from mooring.ledger.dispatch import Dispatch
@@ -64,7 +64,7 @@ class Confirmation:
             outcome = self._look(submission, entry, level)
             if entry is not None and outcome.block is None:
                 self._help(entry, known=outcome.state == State.PENDING)
-        except (LedgerLied, LedgerRefused):
+        except LedgerLied:
             raise
         except LedgerError as error:
             return Outcome(State.UNKNOWN, submission.reference, reason=f"{error.code}: {error.message}")

@@ -25,8 +25,9 @@ from coincurve import PublicKey
 from mooring.errors import LedgerLied, ProofError, RecordError
 from mooring.ledger.governance import Effects
 from mooring.ledger.port import Call, Signer, Value
-from mooring.proofs import keys
 from mooring.proofs.eip import eip191_digest
+from mooring.proofs.keccak import keccak256
+from mooring.proofs.keys import checksum_address
 from mooring.proofs.leaves import LEAF_TYPE
 from mooring.records import canonical
 from mooring.records.canonical import Json
@@ -37,36 +38,42 @@ MAX_ENTRY = 65_535
 _FIELDS = {"type", "call", "sender", "publicKey", "signature", "time", "events"}
 _CALL_FIELDS = {"ledger", "contract", "method", "args", "key"}
 _MAX_INT = 1 << 256
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  # SEC 2 §2.4.1, EIP-2
 
 
 @dataclass(frozen=True, slots=True)
 class LogCall:
-    """A signed call: the ledger it is meant for, the call (its `sender` is an address here), key and signature."""
+    """A signed call: the ledger it is meant for, the call (its `sender` is an address here), key and signature.
+
+    `body` is the canonical JSON of what was signed.
+    """
 
     ledger: str
     call: Call
+    body: bytes
     public_key: bytes
     signature: bytes
 
     @property
     def content(self) -> bytes:
         """What may not change under one key."""
-        return content_of(self.ledger, self.call)
+        return self.body + self.call.sender.encode()
 
 
 def content_of(ledger: str, call: Call) -> bytes:
     """Return what may not change under one key; the call's sender is an address."""
-    return canonical.encode({"call": _call(ledger, call), "sender": call.sender})
+    return canonical.encode(_call(ledger, call)) + call.sender.encode()
 
 
 def sign(signer: Signer, ledger: str, call: Call) -> LogCall:
     """Sign a call as its sender's account; the result names the sender by address."""
     address = signer.address(call.sender)
     named = Call(call.contract, call.method, call.args, address, call.key)
-    digest = eip191_digest(canonical.encode(_call(ledger, named)))
+    body = canonical.encode(_call(ledger, named))
+    digest = eip191_digest(body)
     raw = signer.sign_digest(call.sender, digest)
     public_key = PublicKey.from_signature_and_message(raw, digest, hasher=None).format()
-    signed = LogCall(ledger, named, public_key, raw[:64] + bytes([raw[64] + 27]))
+    signed = LogCall(ledger, named, body, public_key, raw[:64] + bytes([raw[64] + 27]))
     _verify(signed)
     return signed
 
@@ -114,10 +121,22 @@ def read(data: bytes, ledger: str) -> tuple[LogCall, int, Effects]:
 
 
 def _verify(signed: LogCall) -> None:
-    key = keys.PublicKey.from_raw("secp256k1", signed.public_key)
-    if key.address != signed.call.sender:
-        raise ValueError(f"its key is that of {key.address}, not of {signed.call.sender}")
-    key.verify_digest(signed.signature, eip191_digest(canonical.encode(_call(signed.ledger, signed.call))))
+    """Recover the key from the signature and compare: a tenth of the time that `proofs.keys` takes to verify it.
+
+    A replay verifies every entry. Offline verifiers use `proofs.leaves`, and both accept the same signatures.
+    """
+    raw, digest = signed.signature, eip191_digest(signed.body)
+    if len(raw) != 65 or raw[64] not in (27, 28) or int.from_bytes(raw[32:64], "big") > _HALF_ORDER:
+        raise ValueError("its signature is not r || s || v with v 27 or 28 and s in the lower half (EIP-2)")
+    try:
+        key = PublicKey.from_signature_and_message(raw[:64] + bytes([raw[64] - 27]), digest, hasher=None)
+    except Exception as error:  # coincurve raises bare exceptions
+        raise ValueError(f"no key made its signature: {error}") from error
+    if key.format() != signed.public_key:
+        raise ValueError("its signature is not by the key that it names")
+    address = checksum_address(keccak256(key.format(compressed=False)[1:])[12:])
+    if address != signed.call.sender:
+        raise ValueError(f"its key is that of {address}, not of {signed.call.sender}")
 
 
 def _call(ledger: str, call: Call) -> dict[str, Json]:
@@ -136,7 +155,8 @@ def _parse(fields: Any) -> tuple[LogCall, int, Effects]:
         raise ValueError("a name is no text")
     args = tuple(_parse_value(item) for item in said["args"])
     call = Call(said["contract"], said["method"], args, fields["sender"], said["key"])
-    signed = LogCall(said["ledger"], call, bytes.fromhex(fields["publicKey"]), bytes.fromhex(fields["signature"]))
+    body = canonical.encode(said)
+    signed = LogCall(said["ledger"], call, body, bytes.fromhex(fields["publicKey"]), bytes.fromhex(fields["signature"]))
     return signed, time_s, tuple(_parse_event(event, call.contract) for event in fields["events"])
 
 

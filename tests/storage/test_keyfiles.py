@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mooring.errors import CorruptError, NotFoundError, ProofError, StorageError
 from mooring.proofs.keys import Kind
-from mooring.storage.keyfiles import KeyFiles
+from mooring.storage.keyfiles import KeyFiles, _File
+from mooring.storage.keys import SigningKey
 from mooring.storage.passphrase import Cost
 
 CHEAP = Cost(1 << 14)
@@ -260,6 +261,19 @@ def test_a_changed_file_is_refused(tmp_path: Path, changes: dict[str, Any]) -> N
     with pytest.raises(CorruptError) as caught:
         store_in(tmp_path).sign("mine", b"m")
     assert caught.value.code == "key-file"
+
+
+def test_a_file_that_its_owner_forged_is_refused(tmp_path: Path) -> None:
+    """Who has the passphrase can bind another public part to a key; signing with it would prove the wrong thing."""
+    store = store_in(tmp_path)
+    other = store.create("other", "ed25519")
+    path = tmp_path / "mine.key.json"
+    with store._writing():
+        file = _File("mine", "ed25519", other, 1, (), store._frame())
+        path.write_bytes(store._seal(file, SigningKey.generate("ed25519").to_der()))
+    assert store.public("mine") == other
+    with pytest.raises(CorruptError, match="belongs to another key"):
+        store.sign("mine", b"m")
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"{}", b"\xff", b" " * ((1 << 20) + 1)])

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 
 from mooring.errors import CorruptError, StorageError
@@ -128,6 +130,45 @@ def test_a_piece_after_a_gap_is_written_again(store: S3Blobs, bucket: Bucket, cl
     client.put_object(Bucket="artifacts", Key=stray, Body=b"from an older upload")
     assert store.uploaded(sha256(data)) == 0
     assert store.resume(sha256(data), io.BytesIO(data)).size == len(data)
+
+
+@pytest.fixture
+def guarded(s3_endpoint: str) -> Iterator[None]:
+    """The server checks who asks, and knows nobody, while the test runs."""
+    httpx.post(f"{s3_endpoint}/moto-api/reset-auth", content=b"0").raise_for_status()
+    yield
+    httpx.post(f"{s3_endpoint}/moto-api/reset-auth", content=b"inf").raise_for_status()
+
+
+def test_a_key_that_the_bucket_does_not_know_is_denied(
+    store: S3Blobs, request: pytest.FixtureRequest, bucket: Bucket
+) -> None:
+    store.put(b"weights")
+    request.getfixturevalue("guarded")
+    for attempt in (lambda: S3Blobs(bucket), lambda: store.put(b"other"), lambda: store.stat(sha256(b"weights"))):
+        with pytest.raises(StorageError) as caught:
+            attempt()
+        assert caught.value.code == "permission-denied"
+        assert "secret" not in caught.value.message
+
+
+def test_objects_that_are_no_blobs_are_not_listed(store: S3Blobs, bucket: Bucket, client: Any) -> None:
+    stat = store.put(b"weights")
+    client.put_object(Bucket="artifacts", Key=f"{bucket.prefix}/sha256/README", Body=b"not a blob")
+    assert list(store.list()) == [stat]
+
+
+def test_a_writer_that_is_overtaken_between_its_two_looks_succeeds(
+    store: S3Blobs, bucket: Bucket, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saw no object; when it writes, one is there: whole, or cut short by something else."""
+    sizes = iter([None, 7, None, 3])
+    monkeypatch.setattr(store, "_size", lambda key: next(sizes))
+    client.put_object(Bucket="artifacts", Key=key_of(bucket, b"weights"), Body=b"weightS")
+    store.put(b"weights")
+    assert client.get_object(Bucket="artifacts", Key=key_of(bucket, b"weights"))["Body"].read() == b"weightS"
+    store.put(b"weights")
+    assert client.get_object(Bucket="artifacts", Key=key_of(bucket, b"weights"))["Body"].read() == b"weights"
 
 
 def test_a_bucket_that_does_not_exist_is_named(bucket: Bucket) -> None:

@@ -74,6 +74,15 @@ def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
         Tree(tmp_path / "a")
 
 
+def test_a_file_that_vanishes_after_the_walk_is_changing(model: Path) -> None:
+    with Tree(model) as tree:
+        tree.files()
+        (model / "weights.onnx").unlink()
+        with pytest.raises(StorageError) as caught, tree.open("weights.onnx", 7):
+            pass
+    assert caught.value.code == "artifact-changing"
+
+
 def test_a_folder_swapped_for_a_link_after_the_walk_leads_nowhere(model: Path) -> None:
     (model.parent / "elsewhere").mkdir()
     (model.parent / "elsewhere" / "vocab.txt").write_bytes(b"other")

@@ -225,18 +225,17 @@ class S3Blobs:
         """Turn what obstore raises into a StorageError that names the bucket."""
         try:
             yield
-        except (self._obs.exceptions.PermissionDeniedError, self._obs.exceptions.UnauthenticatedError) as error:
-            raise StorageError(
-                f"bucket {self._bucket.name}: could not {doing}: access denied",
-                code="permission-denied",
-                hint="check the access key, its secret and the bucket's policy",
-            ) from error
         except (self._obs.exceptions.BaseError, OSError) as error:
+            reason = _reason(error)
+            # obstore gives a refused listing no class of its own.
+            denied = any(word in reason for word in ("403 Forbidden", "401 Unauthorized"))
             raise StorageError(
-                f"bucket {self._bucket.name}: could not {doing}: {_reason(error)}",
-                code="bucket",
-                hint="check the bucket's name, endpoint and region, then run it again: it can be repeated",
-                definite=definite,
+                f"bucket {self._bucket.name}: could not {doing}: {reason}",
+                code="permission-denied" if denied else "bucket",
+                hint="check the access key, its secret and the bucket's policy"
+                if denied
+                else "check the bucket's name, endpoint and region, then run it again: it can be repeated",
+                definite=definite or denied,
             ) from error
 
 

@@ -14,7 +14,7 @@ from mooring.records.predicates import Incident, StatusChange
 from mooring.records.statement import Statement
 from mooring.workflows.attest import Attested, attest, said_before, statement_of
 from mooring.workflows.deployment import Actor, Deployment
-from mooring.workflows.transact import check_call, transact
+from mooring.workflows.transact import check_call, election, transact
 from mooring.workflows.versions import find, last_change, occasion, split, subject
 
 __all__ = ["Changed", "activate", "report_incident", "retire", "revoke", "rollback", "suspend"]
@@ -121,9 +121,9 @@ def _change(deployment: Deployment, actor: Actor, name: str, method: str, reason
     before = find(state, name)
     done = _unattested(deployment, actor, name, before, method, reason)
     if done is None:
-        serving = state.current.get(before.asset, b"").hex()
+        point = election(state) if method == "revoke" else state.current.get(before.asset, b"").hex()
         args = _arguments(method, before, _held(method, reason))
-        outcome = transact(deployment, actor.name, "AssetRegistry", method, args, f"{occasion(before)}/{serving}")
+        outcome = transact(deployment, actor.name, "AssetRegistry", method, args, f"{occasion(before)}/{point}")
         was, reference, block, cost = before.status, outcome.reference, outcome.block, outcome.cost
     else:
         was, reference, block, cost = _status(done.args.get("from"), before.status), done.reference, done.block, 0

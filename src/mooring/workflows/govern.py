@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mooring.errors import WorkflowError
 from mooring.ledger.port import Outcome, Value
 from mooring.ledger.registry import RegistryState, asset_id, org_id
 from mooring.policy import Policy
+from mooring.proofs.keys import checksum_address
 from mooring.records.digest import Digest
 from mooring.workflows.deployment import Actor, Deployment
-from mooring.workflows.transact import transact
+from mooring.workflows.transact import election, transact
 
 __all__ = [
     "FOREVER",
@@ -23,6 +25,8 @@ __all__ = [
     "set_policy",
     "set_threshold",
 ]
+
+_ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 FOREVER = 2**64 - 1
 """A key's `not_after` that never comes."""
@@ -94,6 +98,7 @@ def set_policy(deployment: Deployment, actor: Actor, policy: Policy, asset: str 
 
 def set_member(deployment: Deployment, actor: Actor, account: str, organisation: str, roles: int) -> Vote:
     """Vote to give an account roles in an organisation; roles 0 takes its seat away."""
+    account = _address(account)
     state = deployment.follow()
     outcome = _vote(deployment, state, actor, "setMember", (account, org_id(organisation), roles))
     seat = deployment.follow().members.get(account)
@@ -114,10 +119,19 @@ def policy_digest(deployment: Deployment, asset: str) -> Digest | None:
     return None if value is None else Digest("sha256", value)
 
 
+def _address(text: str) -> str:
+    """Return an address with its checksum; one that has another is refused: a digit is mistyped."""
+    if _ADDRESS.fullmatch(text) is not None:
+        address = checksum_address(bytes.fromhex(text[2:]))
+        if text in (address, text.lower()):
+            return address
+    raise WorkflowError(
+        f"{text!r:.80} is no account", code="account", hint="an address of 0x and 40 hex digits with its checksum"
+    )
+
+
 def _vote(deployment: Deployment, state: RegistryState, actor: Actor, method: str, args: tuple[Value, ...]) -> Outcome:
-    ballots = sorted((action.hex(), len(ballot.votes)) for action, ballot in state.open_ballots().items())
-    occasion = f"{state.epoch}/{sorted(state.nonces.items())}/{ballots}"
-    return transact(deployment, actor.name, "AssetRegistry", method, args, occasion)
+    return transact(deployment, actor.name, "AssetRegistry", method, args, election(state))
 
 
 def _voted(deployment: Deployment, actor: Actor, what: str, outcome: Outcome, passed: bool) -> Vote:

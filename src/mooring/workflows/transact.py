@@ -10,12 +10,18 @@ from mooring.ledger.registry import RegistryState
 from mooring.ledger.rules import decide
 from mooring.workflows.deployment import Actor, Deployment
 
-__all__ = ["call_key", "check_call", "transact"]
+__all__ = ["call_key", "check_call", "election", "transact"]
 
 
 def call_key(contract: str, method: str, args: tuple[Value, ...], sender: str, occasion: str) -> str:
     """Return the idempotency key of a call: the same act on the same occasion is done once."""
     return sha256(repr((contract, method, args, sender, occasion)).encode()).hexdigest()
+
+
+def election(state: RegistryState) -> str:
+    """Return what tells this point in the quorum's votes apart from all others: a vote that lapsed is cast anew."""
+    ballots = sorted((action.hex(), len(ballot.votes)) for action, ballot in state.open_ballots().items())
+    return f"{state.epoch}/{sorted(state.nonces.items())}/{ballots}"
 
 
 def check_call(

@@ -181,6 +181,59 @@ def test_a_destroyed_key_stays_destroyed_when_the_process_is_killed_at_once(stor
     assert wrapped not in raw(path)
 
 
+def test_traces_that_a_crash_left_are_removed_when_the_store_is_next_opened(store: DataKeys, path: Path) -> None:
+    """Killed between the commit and the new file: the space in the file is zeroed, but still there."""
+    names = [f"subject-{number:04}" for number in range(500)]
+    store.create(names)
+    size = path.stat().st_size
+    script = f"""
+        import os, signal
+        from pathlib import Path
+        from mooring.storage.datakeys import DataKeys
+
+        class Killed(DataKeys):
+            def _clean(self):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        Killed(Path({str(path)!r}), bytes(range(32))).rewrap(bytes(32))
+    """
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(script)]).returncode == -9
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM meta WHERE name = 'unclean'").fetchone() == (1,)
+    DataKeys(path, bytes(32)).close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM meta WHERE name = 'unclean'").fetchone() == (0,)
+        assert db.execute("PRAGMA freelist_count").fetchone() == (0,)
+    assert path.stat().st_size <= size
+
+
+def test_a_reader_that_does_not_end_delays_the_cleaning_and_not_the_erasure(store: DataKeys, path: Path) -> None:
+    store.create(["a", "b"])
+    store._db.execute("PRAGMA busy_timeout = 50")
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("PRAGMA journal_mode")
+
+    def hold() -> None:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM secret").fetchone()
+
+    original = store._clean
+
+    def clean() -> None:
+        hold()  # it comes just after the key was destroyed
+        original()
+
+    store._clean = clean  # type: ignore[method-assign]  # the interleaving, not the work
+    with pytest.raises(BusyError) as caught:
+        store.destroy("a")
+    assert caught.value.definite is False
+    with pytest.raises(ErasedError):
+        store.get("a")
+    reader.close()
+    store._clean = original  # type: ignore[method-assign]
+    store.destroy("a")
+
+
 def test_another_wrapping_key_is_refused(store: DataKeys, path: Path) -> None:
     store.create(["a"])
     for key in (bytes(32), bytes(31)):

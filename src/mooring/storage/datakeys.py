@@ -32,6 +32,7 @@ _MAX_NAME = 128
 _BATCH = 500
 _BUSY_S = 10.0
 _CHECK = "wrapping-key-check"
+_UNCLEAN = "unclean"
 _Row = tuple[Any, ...]
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -102,7 +103,8 @@ class DataKeys:
     def destroy(self, name: str) -> Tombstone:
         """Remove the key's bytes and its handle for good; once it is done, doing it again changes nothing.
 
-        An error that is not `definite` means: the key is gone, but traces may be left in the file. Do it again.
+        An error that is not `definite` means: the key is gone, but traces may be left in the file. They are removed by
+        doing it again, or when the store is next opened.
         """
         with self._transaction():
             row = self._db.execute("SELECT destroyed_ns FROM secret WHERE name = ?", (name,)).fetchone()
@@ -112,6 +114,7 @@ class DataKeys:
             self._db.execute(
                 "UPDATE secret SET wrapped = NULL, handle = NULL, destroyed_ns = ? WHERE name = ?", (destroyed_ns, name)
             )
+            self._mark_unclean()
         self._clean()
         return Tombstone(name, destroyed_ns)
 
@@ -132,6 +135,7 @@ class DataKeys:
             changes = ((new, row[0]) for new, row in zip(wrapped, rows, strict=True))
             self._db.executemany("UPDATE secret SET wrapped = ? WHERE name = ?", changes)
             self._db.execute("UPDATE meta SET value = ? WHERE name = ?", (_check(wrapping_key), _CHECK))
+            self._mark_unclean()
         self._wrap = cipher
         self._clean()
 
@@ -152,13 +156,15 @@ class DataKeys:
                 for statement in _SCHEMA.split(";"):
                     self._db.execute(statement)
                 self._db.execute("INSERT INTO meta VALUES (?, ?)", (_CHECK, _check(wrapping_key)))
-            row = self._db.execute("SELECT value FROM meta WHERE name = ?", (_CHECK,)).fetchone()
-        if row is None or not hmac.compare_digest(row[0], _check(wrapping_key)):
+            meta = dict(self._db.execute("SELECT name, value FROM meta").fetchall())
+        if not hmac.compare_digest(meta.get(_CHECK, b""), _check(wrapping_key)):
             raise StorageError(
                 f"the data keys in {self._path} are wrapped under another key",
                 code="wrapping-key",
                 hint="open them with the key store that they were made with",
             )
+        if _UNCLEAN in meta:
+            self._clean()
 
     def _select(self, statement: str, wanted: Sequence[str] | Sequence[bytes]) -> list[_Row]:
         found: list[_Row] = []
@@ -180,9 +186,14 @@ class DataKeys:
         except (InvalidTag, ValueError):
             raise self._corrupt(f"data key {name!r} was changed since it was written") from None
 
+    def _mark_unclean(self) -> None:
+        """Remember, with the change itself, that the file must be written anew: a crash must not leave traces."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, x'01')", (_UNCLEAN,))
+
     def _clean(self) -> None:
         with self._lock, self._errors(definite=False):
             self._db.execute("VACUUM")
+            self._db.execute("DELETE FROM meta WHERE name = ?", (_UNCLEAN,))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

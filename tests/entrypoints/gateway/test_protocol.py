@@ -92,6 +92,79 @@ def test_pipelined_requests_are_answered_in_order(world: Any) -> None:
     assert indexes == list(range(6))
 
 
+def test_a_head_that_is_repeated_is_answered_by_its_own_body(world: Any) -> None:
+    """The second request with a head is not parsed; whole or in pieces, it must be read as the first was."""
+    bodies = [world.body([float(n)] * 30, id=f"{n:02}") for n in range(10, 40)]
+    assert len({len(body) for body in bodies}) == 1
+    with wire(world) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for n, body in enumerate(bodies):
+            request = head(world, body) + body
+            cut = (0, len(request) // 2, len(request) - 1, 30)[n % 4]
+            sock.sendall(request[:cut])
+            time.sleep(0.02 if cut else 0)
+            sock.sendall(request[cut:])
+            status, fields, answer, rest = read_answer(sock)
+            assert (status, rest, json.loads(answer)["id"]) == (200, b"", f"{n + 10}")
+            entry, salt = world.evidence(httpx.Response(200, headers=fields))
+            assert Receipt.from_bytes(entry).input == commit_input(salt, body).hex()
+
+
+def test_a_repeated_head_with_more_behind_it_is_two_requests(world: Any) -> None:
+    body = world.body()
+    request = head(world, body) + body
+    with wire(world) as sock:
+        sock.sendall(request)
+        assert read_answer(sock)[0] == 200
+        sock.sendall(request + request[:40])
+        assert read_answer(sock)[0] == 200
+        sock.sendall(request[40:])
+        assert read_answer(sock)[0] == 200
+        assert world.log.size == 3
+        sock.sendall(request + b"nonsense\r\n\r\n")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_repeated_head_waits_its_turn_behind_a_request_in_flight(world: Any) -> None:
+    bodies = [world.body([float(n)] * 30, id=f"{n}") for n in range(3)]
+    with wire(world) as sock:
+        sock.sendall(head(world, bodies[0]) + bodies[0])
+        assert read_answer(sock)[0] == 200
+        world.tap.flows.clear()
+        for body in bodies:
+            sock.sendall(head(world, body) + body)
+            time.sleep(0.1)
+        world.tap.flows.set()
+        rest = b""
+        for n in range(3):
+            status, _, answer, rest = read_answer(sock, rest)
+            assert (status, json.loads(answer)["id"]) == (200, f"{n}")
+
+
+def test_heads_that_differ_in_the_caller_are_not_mistaken_for_each_other(make_world: Any) -> None:
+    import hashlib
+
+    tokens = {hashlib.sha256(name.encode()).hexdigest(): name for name in ("lab-a", "lab-b")}
+    world = make_world(GatewaySettings(callers=tokens))
+    body = world.body()
+    with wire(world) as sock:
+        for name in ("lab-a", "lab-b", "lab-a", "lab-b", "lab-c", "lab-a"):
+            sock.sendall(head(world, body, f"Authorization: Bearer {name}") + body)
+            status, fields, _, _ = read_answer(sock)
+            assert status == (401 if name == "lab-c" else 200)
+            if status == 200:
+                assert world.receipt(httpx.Response(200, headers=fields)).caller == name
+
+
+def test_many_different_heads_do_not_fill_the_memory(world: Any) -> None:
+    body = world.body()
+    with wire(world) as sock:
+        for n in range(1100):
+            sock.sendall(head(world, body, f"X-Number: {n}") + body)
+            assert read_answer(sock)[0] == 200
+    assert len(world.server._server.config.http_protocol_class.heads) <= 1024
+
+
 def test_inference_and_other_routes_can_be_pipelined_together(world: Any) -> None:
     body = world.body()
     live = b"GET /v2/health/live HTTP/1.1\r\nHost: test\r\n\r\n"

@@ -147,7 +147,12 @@ class Ask(Asking):
         traffic: Traffic,
         span: Span | None,
     ) -> None:
-        super().__init__(answer, traffic, span)
+        # Asking.__init__ by hand: one call less on the way of every request.
+        self._answer = answer
+        self.traffic = traffic
+        self.begun = perf_counter()
+        self.span = span
+        traffic.in_flight += 1
         self.grant = grant
         self.infer = infer
         self.body = body

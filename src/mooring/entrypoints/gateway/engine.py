@@ -67,7 +67,9 @@ class Engine:
             ]
         arrays: list[Array] = []
         for position, kind in enumerate(self._types):
-            flat = [element for request in requests for element in request.data[position]]
+            flat: list[Any] = []  # Any: elements of the input's datatype
+            for request in requests:
+                flat += request.data[position]
             arrays.append(np.array(flat, kind).reshape(-1, *first.shapes[position][1:]))
         return arrays
 

@@ -3,12 +3,15 @@
 An ASGI request costs uvicorn a task, two events and several messages: several times what an inference costs here. This
 protocol answers plain inference requests (POST with Content-Length, HTTP/1.1 with keep-alive, nothing else in flight on
 the connection) from the parser's callbacks, and replays all others into uvicorn's own protocol as if it were not there.
-It also bounds heads, and closes connections that are idle or too slow, with one timer for all of them.
+A head that came before, byte for byte, is not parsed again: clients on kept connections repeat theirs. The protocol
+also bounds heads, and closes connections that are idle or too slow, with one timer for all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +20,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from mooring.entrypoints.gateway.ask import Target
 from mooring.entrypoints.gateway.door import Door
 from mooring.entrypoints.gateway.problem import Answer, Problem, answer_headers
 
@@ -31,7 +35,9 @@ _ANSWERED = (
     b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\nmooring-receipt: %b\r\nmooring-salt: %b\r\n\r\n"
 )
 _TRACE = (b"traceparent", b"tracestate", b"baggage")
-_NO_TRACE: dict[str, str] = {}
+_NO_TRACE: Mapping[str, str] = {}
+_HEADS = 1024
+_LONGEST_HEAD = 2048
 _SWEEP_S = 1.0
 
 
@@ -61,13 +67,14 @@ class _Flow(FlowControl):
 class _Exchange:
     """One plain inference on a connection; uvicorn sees one of its own cycles in it."""
 
-    __slots__ = ("_protocol", "disconnected", "keep_alive", "message_event", "response_complete")
+    __slots__ = ("_protocol", "disconnected", "keep_alive", "response_complete")
+
+    message_event = _EVENT
 
     def __init__(self, protocol: _Protocol) -> None:
         self._protocol = protocol
         self.disconnected = False
         self.keep_alive = True
-        self.message_event = _EVENT
         self.response_complete = False
 
     def __call__(self, answer: Answer) -> None:
@@ -75,6 +82,15 @@ class _Exchange:
         self.response_complete = True
         if not (self.disconnected or self._protocol.transport.is_closing()):
             self._protocol.reply(answer, keep_alive=self.keep_alive)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the head of a plain request says: for the door, and how long the body is."""
+
+    target: Target
+    trace: Mapping[str, str]
+    length: int
 
 
 class _Protocol(HttpToolsProtocol):
@@ -85,6 +101,7 @@ class _Protocol(HttpToolsProtocol):
     traced: bool
     sweeping: bool
     defaults: tuple[object, bytes]
+    heads: dict[bytes, _Head]
 
     def __init__(
         self,
@@ -95,11 +112,11 @@ class _Protocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._fields: list[tuple[bytes, bytes]] = []
-        self._named: dict[bytes, bytes] = {}
+        self._head: _Head | None = None
+        self._between = True
         self._body: list[bytes] = []
         self._head_size = 0
         self._in_head = False
-        self._plain = False
         self._reading = False
         self._since = perf_counter()
         self.url = b""
@@ -122,8 +139,13 @@ class _Protocol(HttpToolsProtocol):
             self.flow.held.append(data)
             self.flow.pause_reading()
             return
+        between = self._between
+        if between and self._repeated(data):
+            return
         super().data_received(data)
-        if self._in_head:
+        if between and self._between and self._head is not None:
+            self._remember(data, self._head)
+        elif self._in_head:
             self._head_size += len(data)
             if self._head_size > self.door.settings.max_header and not self.transport.is_closing():
                 limit = self.door.settings.max_header
@@ -133,7 +155,8 @@ class _Protocol(HttpToolsProtocol):
         """Begin a request; of which kind is known at the end of its head."""
         self.url = b""
         self._fields = []
-        self._plain = False
+        self._head = None
+        self._between = False
         self._in_head = True
         self._reading = True
         self._since = perf_counter()
@@ -150,8 +173,8 @@ class _Protocol(HttpToolsProtocol):
         """Keep a plain request here, and give any other to uvicorn from its beginning."""
         self._in_head = False
         self._head_size = 0
-        if self._is_plain():
-            self._plain = True
+        self._head = self._plain_head()
+        if self._head is not None:
             self._body = []
             return
         self._reading = False
@@ -164,22 +187,19 @@ class _Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
-        if self._plain:
+        if self._head is not None:
             self._body.append(body)
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Hand a plain request to the door."""
-        if not self._plain:
+        self._between = True
+        if self._head is None:
             super().on_message_complete()
             return
         self._reading = False
-        fields = self._named
-        target = (self.url, fields.get(b"authorization", b""), fields.get(b"mooring-purpose", b""))
-        exchange = _Exchange(self)
-        self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn asks of a cycle
-        self.door.enter(target, b"".join(self._body), exchange, self._trace(fields) if self.traced else _NO_TRACE)
+        self._enter(self._head, b"".join(self._body))
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined, and then with what was held back."""
@@ -189,7 +209,7 @@ class _Protocol(HttpToolsProtocol):
 
     def reply(self, answer: Answer, *, keep_alive: bool) -> None:
         """Write one answer, and go on with what was pipelined behind the request."""
-        self.transport.write(self._head(answer, keep_alive) + answer.body)
+        self.transport.write(self._start(answer, keep_alive) + answer.body)
         self._since = perf_counter()
         if not keep_alive:
             self.transport.close()
@@ -205,18 +225,49 @@ class _Protocol(HttpToolsProtocol):
             self.data_received(data)
             self.flow.resume_reading()
 
-    def _is_plain(self) -> bool:
-        if not (self.url.startswith(_PREFIX) and self.url.endswith(_SUFFIX)) or self.parser.get_method() != b"POST":
+    def _repeated(self, data: bytes) -> bool:
+        """Answer a whole plain request whose head is known; return whether it was one."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self.heads.get(data[:end])
+        if head is None or len(data) != end + head.length or self._busy():
             return False
-        if self.cycle is not None and not self.cycle.response_complete:
-            return False
-        if self.flow.write_paused or self.parser.should_upgrade() or not self.parser.should_keep_alive():
-            return False
-        fields = self._named = dict(self._fields)
-        length = fields.get(b"content-length", b"")
-        return _INVOLVED.isdisjoint(fields) and length.isdigit() and int(length) <= self.max_body
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        self._enter(head, data[end:])
+        return True
 
-    def _head(self, answer: Answer, keep_alive: bool) -> bytes:
+    def _remember(self, data: bytes, head: _Head) -> None:
+        """Keep the head of a plain request that came whole and alone."""
+        end = data.find(b"\r\n\r\n") + 4
+        if len(data) == end + head.length and end <= _LONGEST_HEAD:
+            if len(self.heads) >= _HEADS:
+                self.heads.clear()
+            self.heads[data[:end]] = head
+
+    def _enter(self, head: _Head, body: bytes) -> None:
+        exchange = _Exchange(self)
+        self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn asks of a cycle
+        self.door.enter(head.target, body, exchange, head.trace)
+
+    def _busy(self) -> bool:
+        """Whether a request is in flight, or the client does not read what it is sent."""
+        return (self.cycle is not None and not self.cycle.response_complete) or self.flow.write_paused
+
+    def _plain_head(self) -> _Head | None:
+        """Return what the head says if the request is a plain one."""
+        if not (self.url.startswith(_PREFIX) and self.url.endswith(_SUFFIX)) or self.parser.get_method() != b"POST":
+            return None
+        if self._busy() or self.parser.should_upgrade() or not self.parser.should_keep_alive():
+            return None
+        fields = dict(self._fields)
+        length = fields.get(b"content-length", b"")
+        if not _INVOLVED.isdisjoint(fields) or not length.isdigit() or int(length) > self.max_body:
+            return None
+        target = (self.url, fields.get(b"authorization", b""), fields.get(b"mooring-purpose", b""))
+        trace = {name.decode(): fields[name].decode("latin-1") for name in _TRACE if name in fields}
+        return _Head(target, trace if self.traced else _NO_TRACE, int(length))
+
+    def _start(self, answer: Answer, keep_alive: bool) -> bytes:
         if answer.receipt and keep_alive:
             length = len(answer.body)
             return _ANSWERED % (STATUS_LINE[200], self._defaults(), length, answer.receipt, answer.salt)
@@ -232,9 +283,6 @@ class _Protocol(HttpToolsProtocol):
             joined = b"".join([b"%b: %b\r\n" % field for field in seen])
             type(self).defaults = (seen, joined)
         return joined
-
-    def _trace(self, fields: dict[bytes, bytes]) -> dict[str, str]:
-        return {name.decode(): fields[name].decode("latin-1") for name in _TRACE if name in fields}
 
     def _part(self, problem: Problem) -> None:
         """Answer with a problem, and close."""
@@ -275,5 +323,6 @@ def protocol_class(door: Door) -> type[HttpToolsProtocol]:
         "traced": door.parts.tracer is not None,
         "sweeping": False,
         "defaults": (None, b""),
+        "heads": {},
     }
     return type("GatewayProtocol", (_Protocol,), shared)

@@ -29,7 +29,7 @@ from tests.proofs.scene import (
     witness_key,
 )
 
-from mooring.errors import MooringError, ProofError
+from mooring.errors import ProofError
 from mooring.proofs.keys import PublicKey
 from mooring.proofs.note import COSIGNATURE, VerifierKey
 from mooring.proofs.trust import Trust, TrustedKey, TrustedLog, TrustedWitness
@@ -209,7 +209,7 @@ def test_one_key_never_speaks_for_two() -> None:
 
 def test_one_key_of_two_witnesses_under_two_names_is_refused() -> None:
     twin = TrustedWitness(str(VerifierKey("twin.test/witness", raw("lab witness"), COSIGNATURE)), "lab")
-    assert code(witnesses=TRUST.witnesses + (twin,)) == "trust"
+    assert code(witnesses=(*TRUST.witnesses, twin)) == "trust"
 
 
 @pytest.mark.parametrize(("field", "most"), [("keys", 4096), ("logs", 256), ("witnesses", 99)])
@@ -243,12 +243,12 @@ def test_bytes_that_are_no_root_are_refused(data: bytes) -> None:
 def test_damage_is_a_proof_error_or_another_root_and_never_anything_else(story: Story) -> None:
     data, chance = story.trust().to_bytes(), random.Random(7)
     original, parsed = Trust.from_bytes(data), 0
-    for _ in range(1500):
+    for _ in range(700):
         place = chance.randrange(len(data))
         mutated = data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
         try:
             assert Trust.from_bytes(mutated) != original
-            parsed += 1
-        except MooringError as error:
-            assert isinstance(error, ProofError)
-    assert parsed > 20  # names, numbers and times are the author's to choose
+        except ProofError:  # and nothing else
+            continue
+        parsed += 1
+    assert parsed > 10  # names, numbers and times are the author's to choose

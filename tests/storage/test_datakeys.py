@@ -302,6 +302,16 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert caught.value.code == "path-vanished"
 
 
+def test_a_folder_that_vanished_is_named_and_no_key_is_lost_in_it(store: DataKeys, path: Path) -> None:
+    store.create(["a"])
+    path.rename(path.with_name("elsewhere"))
+    with pytest.raises(StorageError, match="gone") as caught:
+        store.create(["b"])
+    assert caught.value.code == "path-vanished"
+    path.with_name("elsewhere").rename(path)
+    assert len(store.create(["b"])) == 1
+
+
 def test_a_writer_that_does_not_end_is_an_error_and_not_a_hang(
     store: DataKeys, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -747,6 +748,34 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         SqlIndex(f"sqlite:///{tmp_path / 'nowhere' / 'index.sqlite'}")
     assert caught.value.code == "path-vanished"
+
+
+def test_a_folder_that_vanishes_under_an_open_index_is_named(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    index = SqlIndex(f"sqlite:///{tmp_path / 'inner' / 'index.sqlite'}")
+    index.add_attestations([attestation(0)])
+    shutil.rmtree(tmp_path / "inner")
+    for use in (index.attestations, lambda: index.add_attestations([attestation(1)])):
+        with pytest.raises(StorageError) as caught:
+            use()
+        assert caught.value.code == "path-vanished"
+    assert not (tmp_path / "inner").exists()
+    index.close()
+
+
+def test_an_index_that_another_process_rebuilt_is_opened_anew(path: Path) -> None:
+    index = SqlIndex(f"sqlite:///{path}")
+    fill(index)
+    SqlIndex.rebuilt(f"sqlite:///{path}").close()
+    assert index.attestations() == ()
+    with pytest.raises(BusyError) as caught:
+        index.apply(life().step(9, 10))
+    assert caught.value.code == "index-moved"
+    fill(index)
+    other = SqlIndex(f"sqlite:///{path}")
+    assert other.digest() == index.digest()
+    other.close()
+    index.close()
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://h/d", "sqlite://", "sqlite:///:memory:", "postgresql://h"])

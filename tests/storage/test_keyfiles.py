@@ -283,6 +283,14 @@ def test_a_file_that_is_no_key_is_refused_and_named(tmp_path: Path, data: bytes)
         store_in(tmp_path).public("mine")
 
 
+def test_files_that_can_be_no_keys_are_not_listed(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.create("mine", "ed25519")
+    for name in (".key.json", "My key.key.json", "mine.key.json.bak"):
+        (tmp_path / name).write_text("{}")
+    assert store.names() == ("mine",)
+
+
 def test_a_key_file_under_another_name_is_refused(tmp_path: Path) -> None:
     store_in(tmp_path).create("mine", "ed25519")
     shutil.copy(tmp_path / "mine.key.json", tmp_path / "boss.key.json")

@@ -225,9 +225,14 @@ class DataKeys:
             )
         if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return self._corrupt(str(error))
-        code = {sqlite3.SQLITE_FULL: "disk-full", sqlite3.SQLITE_READONLY: "permission-denied"}.get(primary, "io")
-        hint = "free space, or give this user write access there; then run this again"
-        return StorageError(f"could not use {self._path}: {error}", code=code, hint=hint, definite=definite)
+        codes = {sqlite3.SQLITE_FULL: "disk-full", sqlite3.SQLITE_READONLY: "permission-denied"}
+        moved = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED
+        return StorageError(
+            f"could not use {self._path}: {'the file is gone' if moved else error}",
+            code="path-vanished" if moved else codes.get(primary, "io"),
+            hint="put the file back, free space, or give this user write access there; then run this again",
+            definite=definite,
+        )
 
     def _corrupt(self, problem: str) -> CorruptError:
         return CorruptError(

@@ -15,7 +15,7 @@ from mooring.errors import BusyError, ConfigError, MooringError, StorageError
 from mooring.storage.atomic import translating
 from mooring.storage.index_tables import METADATA, corrupt
 
-__all__ = ["FAILURES", "discard", "make_engine", "translate"]
+__all__ = ["FAILURES", "Whereabouts", "discard", "make_engine", "translate"]
 
 FAILURES = (sa.exc.SQLAlchemyError, sqlite3.Error, UnicodeDecodeError)
 """What a database that fails or is damaged raises."""
@@ -45,6 +45,33 @@ def make_engine(address: str) -> Engine:
         raise ConfigError(
             "an index in PostgreSQL needs pg8000", code="extra-missing", hint="pip install 'mooring[postgres]'"
         ) from error
+
+
+class Whereabouts:
+    """Notices that an SQLite file was removed or replaced: SQLite itself would go on writing to what nobody sees."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._path = Path(engine.url.database or "") if engine.dialect.name == "sqlite" else None
+        self._file: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Connect anew if another process rebuilt the index; raises StorageError `path-vanished` if it is gone."""
+        if self._path is None:
+            return
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            if self._file is None:
+                return  # it is made by the first connection
+            raise StorageError(
+                f"the index {self._path} has vanished",
+                code="path-vanished",
+                hint="put the folder back (is a disk unmounted?), or start again: a lost index is filled anew",
+            ) from None
+        if self._file not in (None, (found.st_dev, found.st_ino)):
+            self._engine.dispose()
+        self._file = (found.st_dev, found.st_ino)
 
 
 def discard(address: str) -> None:

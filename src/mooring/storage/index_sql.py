@@ -30,7 +30,7 @@ from mooring.storage.index import (
     StatusRow,
     VersionRow,
 )
-from mooring.storage.index_engine import FAILURES, discard, make_engine, translate
+from mooring.storage.index_engine import FAILURES, Whereabouts, discard, make_engine, translate
 from mooring.storage.index_projection import rows_of
 from mooring.storage.index_tables import (
     ATTESTATIONS,
@@ -64,6 +64,7 @@ class SqlIndex:
         for one of another version of Mooring: for both, use `rebuilt`.
         """
         self._engine: Engine = make_engine(url)
+        self._whereabouts = Whereabouts(self._engine)
         if not self._exists():
             self._make()
         with self._begin() as connection:
@@ -284,6 +285,7 @@ class SqlIndex:
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
+        self._whereabouts.check()
         try:
             with self._engine.begin() as connection:
                 yield connection

@@ -25,7 +25,7 @@ from mooring.proofs.keys import Kind, PublicKey
 from mooring.records import canonical
 from mooring.records.canonical import Json
 from mooring.storage import atomic
-from mooring.storage.keys import SigningKey, check_key_name, key_not_found
+from mooring.storage.keys import SigningKey, check_key_name, is_key_name, key_not_found
 from mooring.storage.passphrase import Cost, Frame, Passphrase
 from mooring.storage.port import RetiredKey
 
@@ -75,7 +75,7 @@ class KeyFiles:
             return ()
         with atomic.translating(f"list {self._folder}"):
             found = [path.name.removesuffix(_SIGNING) for path in self._folder.glob("*" + _SIGNING)]
-        return tuple(sorted(found))
+        return tuple(sorted(name for name in found if is_key_name(name)))
 
     def public(self, name: str) -> PublicKey:
         """Return the public part; needs no passphrase."""

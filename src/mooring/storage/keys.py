@@ -23,7 +23,7 @@ from mooring.errors import NotFoundError, ProofError, StorageError
 from mooring.proofs.keccak import keccak256
 from mooring.proofs.keys import Kind, PublicKey
 
-__all__ = ["SigningKey", "check_key_name", "key_not_found"]
+__all__ = ["SigningKey", "check_key_name", "is_key_name", "key_not_found"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_ENCODED = 8192
@@ -106,9 +106,14 @@ class SigningKey:
         raise TypeError("a signing key is not pickled")
 
 
+def is_key_name(name: str) -> bool:
+    """Tell whether a key may have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_key_name(name: str) -> str:
     """Return the name, or raise StorageError `key-name`: it becomes a file's or an environment variable's name."""
-    if _NAME.fullmatch(name) is None:
+    if not is_key_name(name):
         raise StorageError(
             f"key name {name[:80]!r} is not 1 to 64 of a-z, 0-9 and '-'", code="key-name", hint="like 'hospital-a'"
         )

@@ -55,7 +55,18 @@ receipts = st.builds(
     label,
 )
 refusals = st.builds(
-    RefusalLine, text, index, st.just("refusal"), label, st.just(ORIGIN), digests, text, text.filter(bool), times, label
+    RefusalLine,
+    text,
+    st.integers(1, 2**53 - 1),
+    index,
+    st.just("refusal"),
+    label,
+    st.just(ORIGIN),
+    digests,
+    text,
+    text.filter(bool),
+    times,
+    label,
 )
 recoveries = st.builds(RecoveryLine, index, st.just("recovery"), st.just(ORIGIN), index, times, times)
 
@@ -91,7 +102,7 @@ def test_a_receipt_line_has_the_fields_of_the_receipt() -> None:
     assert list(RecoveryLine.__struct_fields__) == [f.name for f in fields(Recovery)]
 
 
-GOOD_REFUSAL = RefusalLine("lab", 3, "refusal", "triage", ORIGIN, DIGEST, "audit", "a-rule", TIME, "v1")
+GOOD_REFUSAL = RefusalLine("lab", 1, 3, "refusal", "triage", ORIGIN, DIGEST, "audit", "a-rule", TIME, "v1")
 GOOD_RECOVERY = RecoveryLine(4, "recovery", ORIGIN, 7, TIME, TIME)
 
 
@@ -112,6 +123,7 @@ def changed(line: RefusalLine | RecoveryLine, **changes: object) -> bytes:
         {"time": "2026-02-30T00:00:00Z"},
         {"model": "Triage"},
         {"version": ""},
+        {"count": 0},
         {"rule": ""},
         {"rule": "r" * 513},
         {"caller": "c" * 257},

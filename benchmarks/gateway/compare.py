@@ -198,7 +198,19 @@ def _measure(contenders: list[Contender], repeats: int, seconds: int) -> list[di
 
 def _load(contender: Contender, connections: int, seconds: int) -> dict[str, float]:
     core = str(max(os.sched_getaffinity(0)))
-    command = ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "infer.lua")]
+    command = [
+        "taskset",
+        "-c",
+        core,
+        "wrk",
+        "-t1",
+        "--timeout",
+        "20s",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "-s",
+        str(HERE / "infer.lua"),
+    ]
     output = subprocess.run(
         [*command, f"http://127.0.0.1:{contender.port}"], check=True, capture_output=True, text=True
     ).stdout

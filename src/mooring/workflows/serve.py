@@ -62,6 +62,7 @@ class RefusalLine(msgspec.Struct, gc=False):
     """A refusal on its way into the log; the fields of `Refusal`, digests as text."""
 
     caller: str
+    count: int
     index: int
     kind: str
     model: str
@@ -88,10 +89,12 @@ class RecoveryLine(msgspec.Struct, gc=False):
 class Refusal:
     """The policy refused: who asked which version for what purpose, and which rule said no.
 
-    Nothing of the request's body is kept, not even a commitment: nothing was computed from it.
+    `count` is how many refusals of this kind (caller, model, version, rule) came since the entry before; the purpose is
+    that of the last of them. Nothing of a request's body is kept, not even a commitment: nothing was computed from it.
     """
 
     caller: str
+    count: int
     index: int
     kind: str
     model: str
@@ -107,6 +110,8 @@ class Refusal:
         _check_place(self.index, self.origin, self.time)
         check_label("model", self.model)
         check_label("version", self.version)
+        if not 0 < self.count < 2**53:
+            raise RecordError(f"refusal of {self.count} requests", code="refusal", hint="at least one was refused")
         if len(self.caller) > 256 or len(self.purpose) > 64 or not 0 < len(self.rule) <= 512:
             raise RecordError(
                 f"refusal caller {self.caller!r:.80}, purpose {self.purpose!r:.80} or rule {self.rule!r:.80}",

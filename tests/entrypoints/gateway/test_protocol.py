@@ -257,6 +257,21 @@ def test_a_head_without_end_is_cut(world: Any, start: bytes) -> None:
         assert ended(sock)
 
 
+def test_more_connections_than_the_bound_are_turned_away(make_world: Any) -> None:
+    world = make_world(GatewaySettings(max_connections=2))
+    body = world.body()
+    with wire(world) as first, wire(world) as second:
+        for sock in (first, second):
+            sock.sendall(head(world, body) + body)
+            assert read_answer(sock)[0] == 200
+        with wire(world) as third:
+            status, fields, _, _ = read_answer(third)
+            assert (status, fields["retry-after"], fields["connection"]) == (503, "1", "close")
+            assert ended(third)
+        first.sendall(head(world, body) + body)
+        assert read_answer(first)[0] == 200
+
+
 def test_what_is_not_http_is_answered_400_and_closed(world: Any) -> None:
     with wire(world) as sock:
         sock.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")

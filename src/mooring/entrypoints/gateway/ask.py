@@ -15,9 +15,9 @@ from mooring.entrypoints.gateway.meter import Meter, ModelMeter
 from mooring.entrypoints.gateway.problem import Answer, Problem
 from mooring.entrypoints.gateway.tensors import Infer
 from mooring.records.receipt import commit_input, commit_output
-from mooring.workflows.serve import ReceiptLine, RefusalLine, encode_line
+from mooring.workflows.serve import ReceiptLine, encode_line
 
-__all__ = ["Ask", "Asking", "Denial", "Draft", "Grant", "RefusedAsk", "Target", "Traffic", "Waiting", "base64url"]
+__all__ = ["Ask", "Asking", "Denial", "Draft", "Grant", "Target", "Traffic", "Waiting", "base64url"]
 
 Target: TypeAlias = tuple[bytes, bytes, bytes]
 """The raw path, the Authorization header and the mooring-purpose header of a request; empty where there is none."""
@@ -46,7 +46,9 @@ class Waiting(Protocol):
 
 
 class Draft(Waiting, Protocol):
-    """Something that becomes a log entry, and is answered once the entry is durable."""
+    """Something that becomes a log entry, and is answered once the entry is durable; `asks` is 1 if a client waits."""
+
+    asks: int
 
     @property
     def open(self) -> bool:
@@ -96,6 +98,8 @@ class Asking:
     """One request in flight: answered exactly once."""
 
     __slots__ = ("_answer", "begun", "span", "traffic")
+
+    asks = 1
 
     def __init__(self, answer: Callable[[Answer], None], traffic: Traffic, span: Span | None) -> None:
         self._answer: Callable[[Answer], None] | None = answer
@@ -196,41 +200,6 @@ class Ask(Asking):
         if self._answer is not None:
             self.grant.meter.failures += 1
         super().failed(problem)
-
-
-class RefusedAsk(Asking):
-    """One request that the policy refused."""
-
-    __slots__ = ("denial",)
-
-    def __init__(self, denial: Denial, answer: Callable[[Answer], None], traffic: Traffic, span: Span | None) -> None:
-        super().__init__(answer, traffic, span)
-        self.denial = denial
-
-    def line(self, index: int, time: str, origin: str) -> bytes:
-        """Return the refusal for this place in the log."""
-        denial = self.denial
-        return encode_line(
-            RefusalLine(
-                denial.caller,
-                index,
-                "refusal",
-                denial.model,
-                origin,
-                denial.policy,
-                denial.purpose,
-                denial.problem.rule,
-                time,
-                denial.version,
-            )
-        )
-
-    def logged(self, entry: bytes, now: float) -> None:
-        """Answer with the refusal."""
-        if self._answer is not None:
-            self.denial.meter.failures += 1
-            self.traffic.meter.count_denied(self.denial.problem.rule)
-            super().failed(self.denial.problem)
 
 
 def base64url(data: bytes) -> bytes:

@@ -9,7 +9,7 @@ from time import perf_counter
 from opentelemetry import propagate
 from opentelemetry.trace import Span
 
-from mooring.entrypoints.gateway.ask import Ask, Asking, Draft, Grant, RefusedAsk, Target, Traffic, Waiting
+from mooring.entrypoints.gateway.ask import Ask, Asking, Draft, Grant, Target, Traffic, Waiting
 from mooring.entrypoints.gateway.engine import Engine
 from mooring.entrypoints.gateway.fleet import Fleet, Key
 from mooring.entrypoints.gateway.judge import Judge, Loading
@@ -17,6 +17,7 @@ from mooring.entrypoints.gateway.meter import Meter
 from mooring.entrypoints.gateway.parts import ACTIVE, GatewayParts
 from mooring.entrypoints.gateway.problem import Answer, Problem, problem_of
 from mooring.entrypoints.gateway.pump import Pump
+from mooring.entrypoints.gateway.refusals import Refusals
 from mooring.entrypoints.gateway.sequencer import Sequencer
 from mooring.entrypoints.gateway.settings import GatewaySettings
 from mooring.errors import ConfigError, MooringError, NotFoundError
@@ -71,6 +72,7 @@ class Door:
         self._fleet = Fleet(self.parts.source, self.settings, loop)
         self._judge = Judge(self.parts, self.settings, self._fleet, self.meter)
         self._pump = Pump(loop, self.settings, self._deliver, self._check)
+        self._refusals = Refusals(self._deliver, self.traffic)
         self._sequencer: Sequencer | None = None
         if self.parts.log is not None:
             self._sequencer = Sequencer(self.parts.log, loop, self.meter, self.parts.now_ns, self.parts.reopen)
@@ -111,7 +113,7 @@ class Door:
         elif isinstance(found, Loading):
             self._park(found.key, _Parked(target, body, answer, self.traffic, span))
         else:
-            self._deliver([RefusedAsk(found, answer, self.traffic, span)])
+            self._refusals.take(found, answer, span)
 
     def model_ready(self, model: str, version: str | None) -> Problem | None:
         """Return why a version does not serve at this moment, or None; an active one is loaded if it was not."""
@@ -138,13 +140,17 @@ class Door:
         """Take nothing more in, wait until everything is answered, and end the threads."""
         self._draining = True
         last = perf_counter() + self.settings.drain_s
-        while self.traffic.in_flight and perf_counter() < last:
+        self._refusals.flush(everything=True)
+        while not self._idle() and perf_counter() < last:
             await asyncio.sleep(_DRAIN_STEP_S)
         self._sweeper.cancel()
         if self._sequencer is not None:
             await self._loop.run_in_executor(None, self._sequencer.close)
         self._pump.close()
         self._fleet.close()
+
+    def _idle(self) -> bool:
+        return not self.traffic.in_flight and (self._sequencer is None or self._sequencer.idle)
 
     def _granted(self, grant: Grant, body: bytes, answer: Callable[[Answer], None], span: Span | None) -> None:
         try:
@@ -225,6 +231,7 @@ class Door:
                 waiting.failed(_LATE)
         if self._sequencer is not None:
             self._sequencer.probe(self.settings.probe_interval_s)
+        self._refusals.flush()
         if self._state != self.parts.source.state_id:
             self._state = self.parts.source.state_id
             self._preload()

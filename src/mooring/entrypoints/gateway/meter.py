@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 __all__ = ["Histogram", "Meter", "ModelMeter"]
 
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_MANY_RULES = 256
 _COUNTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
@@ -81,7 +82,9 @@ class Meter(Collector):
 
     def count_denied(self, rule: str) -> None:
         """Count one refusal by the policy."""
-        self.denied[rule] = self.denied.get(rule, 0) + 1
+        # What a rule says when it cannot be evaluated may hold anything: labels must not grow without bound.
+        known = rule in self.denied or len(self.denied) < _MANY_RULES
+        self.denied[rule if known else "other"] = self.denied.get(rule if known else "other", 0) + 1
 
     def collect(self) -> Iterable[Metric]:
         """Yield every metric as it stands."""

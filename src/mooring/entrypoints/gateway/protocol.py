@@ -125,6 +125,8 @@ class _Protocol(HttpToolsProtocol):
         """Begin a connection, and watch it."""
         super().connection_made(transport)
         self.flow: _Flow = _Flow(transport)
+        if len(self.connections) > self.door.settings.max_connections:
+            self._part(Problem("overload", "too many connections are open", "try again after the time in Retry-After"))
         if not type(self).sweeping:
             type(self).sweeping = True
             self.loop.call_later(_SWEEP_S, self._sweep_all)

@@ -23,6 +23,7 @@ from mooring.workflows.serve import RecoveryLine, encode_line, time_text
 __all__ = ["Sequencer"]
 
 _LOG = logging.getLogger("mooring.gateway")
+_CLOSE_S = 10.0
 _LARGEST = 1024
 """Entries of one commit, so that no frame of the log grows beyond its bounds."""
 
@@ -30,6 +31,7 @@ _LARGEST = 1024
 class _Probe:
     """The recovery entry, as a draft that nobody waits for."""
 
+    asks = 0
     open = True
 
     def __init__(self, since: str, refused: int, done: Callable[[], None]) -> None:
@@ -75,6 +77,11 @@ class Sequencer:
         self._thread = threading.Thread(target=self._work, name="mooring-receipts", daemon=True)
         self._thread.start()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is pending and no commit is under way."""
+        return not (self._committing or self._pending)
+
     def put(self, drafts: Sequence[Draft]) -> None:
         """Log these drafts in order, and answer each once it is durable."""
         if self.broken is not None:
@@ -96,9 +103,9 @@ class Sequencer:
         self._hand_over()
 
     def close(self) -> None:
-        """End the thread once its commit is done; repeatable."""
+        """End the thread once its commit is done; a disk that hangs is waited for only so long. Repeatable."""
         self._jobs.put(None)
-        self._thread.join()
+        self._thread.join(_CLOSE_S)
 
     def _commit(self) -> None:
         waiting = [draft for draft in self._pending if draft.open]
@@ -170,7 +177,7 @@ class Sequencer:
 
     def _fail(self, drafts: Sequence[Draft], problem: Problem) -> None:
         for draft in drafts:
-            self._refused += 1
+            self._refused += draft.asks
             draft.failed(problem)
 
     def _recover(self) -> None:

@@ -22,6 +22,7 @@ _POSITIVE = (
     "max_header",
     "max_rows",
     "max_in_flight",
+    "max_connections",
     "max_batch",
     "max_models",
     "request_timeout_s",
@@ -38,7 +39,8 @@ class GatewaySettings:
     """Bounds and choices; the defaults suit small models on one core.
 
     `callers`: SHA-256 of a bearer token in lower-case hex → caller. `max_body`, `max_header`: bytes. `max_rows`: rows
-    of one request. `max_in_flight`: requests between arrival and answer; one more is answered 503. `batching`: run
+    of one request. `max_in_flight`: requests between arrival and answer; one more is answered 503, and so is one
+    more connection than `max_connections`. `batching`: run
     waiting requests of one model together, `max_batch` rows at most; a request waits for others no longer than
     `max_wait_s`, and not at all once no more arrive. `inline_run_s`: a model that takes longer runs in a thread.
     `non_finite_models`: models that take NaN and infinities. `unrecorded`: answer without receipts, for measuring only.
@@ -50,6 +52,7 @@ class GatewaySettings:
     max_header: int = 16 * 1024
     max_rows: int = 1024
     max_in_flight: int = 1024
+    max_connections: int = 4096
     max_models: int = 16
     batching: bool = True
     max_batch: int = 64

@@ -28,7 +28,7 @@ REQUIREMENTS = ("model-signing==1.1.1", "pyOpenSSL")  # it imports OpenSSL and d
 BASELINE = "model-signing 1.1.1, default"
 TARGETS = {("large", "blake3"): 6.0, ("large", "sha256-sharded"): 1.9}
 OURS: tuple[Algorithm, ...] = ("blake3", "sha256-sharded", "sha256")
-MIB = 1 << 20
+TENSOR = 64 << 20
 
 SERVER = """
 import sys, time
@@ -81,11 +81,16 @@ def ours(path: Path, algorithm: Algorithm, threads: int | None) -> float:
 
 
 def write_large(folder: Path, size: int) -> Path:
-    """Write one file of random bytes."""
+    """Write one file of random bytes, a tensor at a time as frameworks save them.
+
+    How a file was written decides how large the pages of the cache are; pages of a file that was read from the disk
+    are as large as these.
+    """
     folder.mkdir()
-    with (folder / "model.safetensors").open("wb") as file:
-        for start in range(0, size, MIB):
-            file.write(os.urandom(min(MIB, size - start)))
+    with (folder / "model.safetensors").open("wb", buffering=0) as file:
+        for start in range(0, size, TENSOR):
+            file.write(os.urandom(min(TENSOR, size - start)))
+        os.fsync(file.fileno())  # the disk must not be busy with it while we measure
     return folder
 
 
@@ -95,6 +100,7 @@ def write_small(folder: Path, count: int) -> Path:
         inner = folder / f"{number // 100:04}"
         inner.mkdir(parents=True, exist_ok=True)
         (inner / f"{number % 100:02}.txt").write_bytes(os.urandom(1024 * (1 + number % 8)))
+    os.sync()
     return folder
 
 

@@ -44,13 +44,13 @@ def approve(
     predicate = Approval(asset, label, deployment.now(), actor.organisation, decision, comment)
     cost = 0
     if decision == "approve":
-        check_call(deployment, state, actor, "approve", (version.id, NO_WORD))
+        check_call(deployment, state, actor, "approveRound", (version.id, version.round, NO_WORD))
     said = Statement(subject(name, version), predicate)
     said = said_before(deployment, said, actor.organisation, since=last_change(deployment, name))
     attested = attest(deployment, said, actor.organisation)
     if decision == "approve":
-        args = (version.id, attested.digest.value)
-        cost = transact(deployment, actor.name, "AssetRegistry", "approve", args, occasion(version)).cost
+        args = (version.id, version.round, attested.digest.value)  # a suspension meanwhile must not count it anew
+        cost = transact(deployment, actor.name, "AssetRegistry", "approveRound", args, occasion(version)).cost
     after = find(deployment.follow(), name)
     counted = len(after.counted)
     status = Status(after.status).name.lower()

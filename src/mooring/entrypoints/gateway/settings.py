@@ -39,11 +39,11 @@ class GatewaySettings:
     """Bounds and choices; the defaults suit small models on one core.
 
     `callers`: SHA-256 of a bearer token in lower-case hex → caller. `max_body`, `max_header`: bytes. `max_rows`: rows
-    of one request. `max_in_flight`: requests between arrival and answer; one more is answered 503, and so is one
-    more connection than `max_connections`. `batching`: run
-    waiting requests of one model together, `max_batch` rows at most; a request waits for others no longer than
-    `max_wait_s`, and not at all once no more arrive. `inline_run_s`: a model that takes longer runs in a thread.
-    `non_finite_models`: models that take NaN and infinities. `unrecorded`: answer without receipts, for measuring only.
+    of one request. `max_in_flight`: requests between arrival and answer; one more is answered 503, and so is one more
+    connection than `max_connections`. `batching`: run waiting requests of one model together, `max_batch` rows at most;
+    a request waits for others no longer than `max_wait_s`, and not at all once no more arrive. `inline_run_s`: a model
+    that takes longer runs in a thread. `non_finite_models`: models that take NaN and infinities. `unrecorded`: answer
+    without receipts, for measuring only.
     """
 
     callers: Mapping[str, str] = field(default_factory=dict)

@@ -140,7 +140,7 @@ def test_a_vote_that_lapsed_with_its_epoch_is_cast_anew(founded: Session) -> Non
     for name in ("bob", "carol"):
         set_threshold(deployment, deployment.actor(name), 3)
     votes = [set_policy(deployment, deployment.actor(name), OTHER) for name in ("alice", "bob", "carol")]
-    assert [(vote.votes, vote.passed) for vote in votes] == [(1, False), (2, False), (3, True)]
+    assert [(vote.votes, vote.needed, vote.passed) for vote in votes] == [(1, 3, False), (2, 3, False), (3, 3, True)]
 
 
 def test_a_threshold_that_nobody_can_reach_is_refused(founded: Session) -> None:

@@ -94,7 +94,9 @@ def found(home: Home, text: str, *, local: bool, say: Callable[[str], None]) -> 
     with open_session(home) as session:
         say("attestation keys and policy")
         _register(session, config)
-        session.write_trust()
+        missing = session.update_trust()
+        if missing:
+            say(f"there is no trust root until these register their keys: {', '.join(missing)}")
         chain = session.deployment.ledger.profile.chain
     members = {item.name: [member.name for member in item.members] for item in config.organisations}
     return Founded(str(home.path), config.deployment, chain, contracts.contracts, members, str(home.trust), giver)

@@ -35,7 +35,7 @@ from mooring.wiring.ledgers import OpenLedger, load_contracts, open_ledger, requ
 from mooring.wiring.policies import policy_in_force
 from mooring.wiring.receipts import Receipts
 from mooring.wiring.source import commit_of
-from mooring.wiring.trusting import current_trust
+from mooring.wiring.trusting import attest_keys, current_trust
 from mooring.workflows.anchor import Anchored, anchor, anchored_size, attest_batch, seal
 from mooring.workflows.authorise import Authoriser, Verdict
 from mooring.workflows.deployment import Actor, Deployment
@@ -132,6 +132,17 @@ class Session:
         replace(self.home.trust, trust.to_bytes() + b"\n", mode=0o644)
         return trust
 
+    def update_trust(self) -> list[str]:
+        """Write the trust root anew if every organisation has a key on the ledger; return those that have none yet."""
+        state, missing = self.deployment.follow(), list[str]()
+        for organisation in self.config.organisations:
+            keys = attest_keys(self.deployment, organisation)
+            if not any(bytes.fromhex(key.keyid) in state.keys for key in keys):
+                missing.append(organisation.name)
+        if not missing:
+            self.write_trust()
+        return missing
+
     def create_key(self, name: str, kind: str) -> PublicKey:
         """Make a key in the key store; raises ConfigError `key-kind`, `keys-read-only`."""
         if kind not in get_args(Kind):
@@ -156,7 +167,7 @@ class Session:
             if known is not None and known.revoked_from is None:
                 # what the old key signed in this very second still counts
                 revoke_key(self.deployment, actor, old.public.keyid, from_s=time.time_ns() // 1_000_000_000 + 1)
-        self.write_trust()
+        self.update_trust()
         return registered
 
     def _on_ledger(self, key: PublicKey) -> RegisteredKey | None:

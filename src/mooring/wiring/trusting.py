@@ -10,14 +10,14 @@ from mooring.workflows.deployment import Deployment
 from mooring.workflows.entrust import trust_root
 from mooring.workflows.witness import witness_key
 
-__all__ = ["current_trust"]
+__all__ = ["attest_keys", "current_trust"]
 
 
 def current_trust(deployment: Deployment, config: Config) -> Trust:
     """Return the trust root with every organisation's keys: from the configuration, else from the key store."""
     return trust_root(
         deployment,
-        {organisation.name: _attest_keys(deployment, organisation) for organisation in config.organisations},
+        {organisation.name: attest_keys(deployment, organisation) for organisation in config.organisations},
         _witness_keys(deployment, config),
         custodians=config.custodians,
         witnesses_required=config.witnesses_required,
@@ -25,7 +25,8 @@ def current_trust(deployment: Deployment, config: Config) -> Trust:
     )
 
 
-def _attest_keys(deployment: Deployment, organisation: Organisation) -> tuple[PublicKey, ...]:
+def attest_keys(deployment: Deployment, organisation: Organisation) -> tuple[PublicKey, ...]:
+    """Return an organisation's attestation keys, oldest first."""
     if organisation.attest_key:
         return (PublicKey.from_text(organisation.attest_key),)
     name = f"{organisation.name}-attest"

@@ -51,7 +51,7 @@ def approve(
     if decision == "approve":
         args = (version.id, version.round, attested.digest.value)  # a suspension meanwhile must not count it anew
         cost = transact(deployment, actor.name, "AssetRegistry", "approveRound", args, occasion(version)).cost
-    after = find(deployment.follow(), name)
-    counted = len(after.counted)
-    status = Status(after.status).name.lower()
-    return Approved(name, actor.organisation, decision, counted, deployment.threshold, status, attested.digest, cost)
+    state = deployment.follow()
+    after = find(state, name)
+    counted, status = len(after.counted), Status(after.status).name.lower()
+    return Approved(name, actor.organisation, decision, counted, state.threshold, status, attested.digest, cost)

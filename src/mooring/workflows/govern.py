@@ -89,11 +89,11 @@ def set_policy(deployment: Deployment, actor: Actor, policy: Policy, asset: str 
     number = asset_id(asset) if asset else 0
     state = deployment.follow()
     if state.policies.get(number) == policy.digest.value:
-        return Vote(f"policy {policy.digest}", actor.organisation, deployment.threshold, deployment.threshold, True, 0)
+        return Vote(f"policy {policy.digest}", actor.organisation, state.threshold, state.threshold, True, 0)
     outcome = _vote(deployment, state, actor, "setPolicy", (number, policy.digest.value))
     after = deployment.follow()
     passed = after.policies.get(number) == policy.digest.value
-    return _voted(deployment, actor, f"policy {policy.digest}", outcome, passed)
+    return _voted(state, actor, f"policy {policy.digest}", outcome, passed)
 
 
 def set_member(deployment: Deployment, actor: Actor, account: str, organisation: str, roles: int) -> Vote:
@@ -103,14 +103,15 @@ def set_member(deployment: Deployment, actor: Actor, account: str, organisation:
     outcome = _vote(deployment, state, actor, "setMember", (account, org_id(organisation), roles))
     seat = deployment.follow().members.get(account)
     passed = seat is not None and (seat.org, int(seat.roles)) == (org_id(organisation), roles)
-    return _voted(deployment, actor, f"member {account} of {organisation}: roles {roles}", outcome, passed)
+    return _voted(state, actor, f"member {account} of {organisation}: roles {roles}", outcome, passed)
 
 
 def set_threshold(deployment: Deployment, actor: Actor, threshold: int) -> Vote:
     """Vote to change how many organisations must agree."""
-    outcome = _vote(deployment, deployment.follow(), actor, "setThreshold", (threshold,))
+    state = deployment.follow()
+    outcome = _vote(deployment, state, actor, "setThreshold", (threshold,))
     passed = deployment.follow().threshold == threshold
-    return _voted(deployment, actor, f"threshold {threshold}", outcome, passed)
+    return _voted(state, actor, f"threshold {threshold}", outcome, passed)
 
 
 def policy_digest(deployment: Deployment, asset: str) -> Digest | None:
@@ -134,11 +135,11 @@ def _vote(deployment: Deployment, state: RegistryState, actor: Actor, method: st
     return transact(deployment, actor.name, "AssetRegistry", method, args, election(state))
 
 
-def _voted(deployment: Deployment, actor: Actor, what: str, outcome: Outcome, passed: bool) -> Vote:
+def _voted(state: RegistryState, actor: Actor, what: str, outcome: Outcome, passed: bool) -> Vote:
     votes = [event.args["votes"] for event in outcome.events if event.name == "Voted"]
     count = votes[-1] if votes else 0
     assert isinstance(count, int)
-    return Vote(what, actor.organisation, count, deployment.threshold, passed, outcome.cost)
+    return Vote(what, actor.organisation, count, state.threshold, passed, outcome.cost)
 
 
 def _require_own(org: bytes, actor: Actor, keyid: str) -> None:

@@ -80,7 +80,7 @@ def register(
         actor = context.act(session)
         end = govern.FOREVER if until is None else parse_time(until)
         context.output.result(govern.register_key(session.deployment, actor, name, not_after=end))
-        session.write_trust()
+        session.update_trust()
 
 
 @app.command()
@@ -103,4 +103,4 @@ def revoke(
         start = None if since is None else parse_time(since)
         outcome = govern.revoke_key(session.deployment, context.act(session), keyid, from_s=start)
         context.output.result({"keyid": keyid, "transaction": outcome.reference, "cost": outcome.cost})
-        session.write_trust()
+        session.update_trust()

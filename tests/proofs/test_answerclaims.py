@@ -43,7 +43,7 @@ def limits_at(minutes: float, **changes: Any) -> tuple[str, ...]:
     """What is not proved of an answer at that time, besides what never is."""
     (claim,) = shown(answered(answer(0, minutes), **changes), "receipt")
     assert claim.outcome is Outcome.PROVED
-    assert "not that the computation was right; its time is what the gateway states" in claim.limits[0]
+    assert "not that the computation was right; time and policy are what the gateway states" in claim.limits[0]
     return claim.limits[1:]
 
 

@@ -16,7 +16,9 @@ from mooring.records.receipt import commit_input, commit_output
 
 __all__ = ["openings", "receipts"]
 
-_LIMIT = "a receipt proves what was logged, not that the computation was right; its time is what the gateway states"
+_LIMIT = (
+    "a receipt proves what was logged, not that the computation was right; time and policy are what the gateway states"
+)
 
 
 def receipts(case: Case) -> None:

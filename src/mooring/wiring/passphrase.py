@@ -50,4 +50,10 @@ def _read(home: Home) -> str:
                 f"others may read {home.passphrase}", code="passphrase-exposed", hint=f"chmod 600 {home.passphrase}"
             )
         with home.passphrase.open("rb") as file:
-            return file.read(_LIMIT).decode().rstrip("\n")
+            data = file.read(_LIMIT)
+    try:
+        return data.decode().rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{home.passphrase} is not UTF-8", code="passphrase-format", hint="restore it as mooring init made it"
+        ) from error

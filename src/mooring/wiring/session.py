@@ -102,11 +102,21 @@ class Session:
         return self.policy(split(version)[0])
 
     def keep(self, path: Path, progress: Callable[[int], None]) -> Manifest:
-        """Hash an artifact and keep its files as blobs, each checked against what was hashed."""
-        manifest = hash_tree(path, progress=lambda done, _: progress(done))
+        """Hash an artifact and keep its files as blobs, each checked against what was hashed.
+
+        `progress` is told how many more bytes were hashed.
+        """
+        told, alone = 0, path.is_file()
+
+        def tell(done: int, _: int) -> None:
+            nonlocal told
+            progress(done - told)
+            told = done
+
+        manifest = hash_tree(path, progress=tell)
         for resource in manifest.resources:
-            source = path if path.is_file() else path / resource.name
-            with source.open("rb") as file:
+            source = path if alone else path / resource.name
+            with translating(f"read {source}"), source.open("rb") as file:
                 self.deployment.blobs.resume(resource.digest, file)
         return manifest
 

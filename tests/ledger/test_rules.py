@@ -243,3 +243,31 @@ def test_a_view_that_does_not_exist_is_a_mistake_in_the_program(state: RegistryS
 def test_an_address_means_the_same_in_any_case(state: RegistryState, accounts: Accounts) -> None:
     lower = accounts.address("b0").lower()
     assert answer(state, Query("AssetRegistry", "memberOf", (lower,)))[0] == org_id("org b")
+
+
+def _foundings(accounts: Accounts) -> list[tuple[list[tuple[str, bytes, int]], int]]:
+    three, one = founders(accounts), accounts.address("a0")
+    return [
+        (three, 0),
+        (three, 4),
+        ([*three, three[0]], 2),
+        ([(one, org_id("org a"), 0)], 1),
+        ([(one, org_id("org a"), 16)], 1),
+        ([(one, org_id("org a"), 1)], 1),
+        ([(NOBODY, org_id("org a"), 15)], 1),
+        ([(one, NO_WORD, 15)], 1),
+        ([(accounts.address(f"x{number}"), org_id(f"org {number}"), 15) for number in range(65)], 1),
+        ([], 1),
+    ]
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_a_founding_is_refused_by_the_contract_as_by_the_rules(
+    embedded: Place, accounts: Accounts, number: int
+) -> None:
+    given_members, threshold = _foundings(accounts)[number]
+    with pytest.raises(LedgerRefused) as mine:
+        found(given_members, threshold)
+    with pytest.raises(LedgerRefused) as theirs:
+        embedded.found(given_members, threshold)
+    assert mine.value.code == theirs.value.code

@@ -58,9 +58,13 @@ def fund(transport: Transport, needs: Mapping[str, Need]) -> str:
 
 def is_development(transport: Transport) -> bool:
     """Tell whether a node is one for development: its money is worth nothing, and its blocks are never undone."""
-    version = _asked(transport, "web3_clientVersion")
-    known = isinstance(version, str) and version.lower().startswith(_CLIENTS)
-    return known or quantity(_asked(transport, "eth_chainId"), "chain id") in _CHAINS
+    if quantity(_asked(transport, "eth_chainId"), "chain id") in _CHAINS:
+        return True
+    try:
+        version = transport.request("web3_clientVersion", [])
+    except RpcError:
+        return False  # a node that does not say what it is
+    return isinstance(version, str) and version.lower().startswith(_CLIENTS)
 
 
 def is_development_at(url: str) -> bool:

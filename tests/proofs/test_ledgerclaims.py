@@ -127,6 +127,9 @@ def test_an_observation_by_a_stranger_is_refused() -> None:
     assert refusals(report(observations=(*BUNDLE.observations, observation(HEADERS[0], "stranger")))) == {
         ("final", "unknown-key")
     }
+    beside = tuple(observation(header, org, "stranger") for header in HEADERS[:1] for org in ORGS)
+    later = tuple(seen for seen in BUNDLE.observations if seen not in STORY.observations(BUNDLE.blocks[:1]))
+    assert ("final", "unknown-key") in refusals(report(observations=(*beside, *later)))
 
 
 @pytest.mark.parametrize(

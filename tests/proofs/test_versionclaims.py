@@ -12,6 +12,7 @@ from tests.proofs.scene import (
     DATA_MANIFEST,
     DATA_VERSION,
     DATASET,
+    EVALUATION,
     LOG_CHAIN,
     MODEL_VERSION,
     NOW,
@@ -161,6 +162,17 @@ def test_what_a_version_was_made_from_is_compared_as_far_as_the_bundle_shows_it(
     claim = one(told(without("Proposed"), STORY.statements[1:]), "registered")
     assert claim.outcome is Outcome.PROVED
     assert claim.limits == ("1 of the versions that it was made from are not in this bundle",)
+
+
+def test_a_model_whose_evaluation_is_left_out_or_exchanged_says_so() -> None:
+    measured: Any = EVALUATION.predicate
+    better = statement(replace(measured, metrics={"accuracy": 1.0}))
+    for others in ([], [(better, ("hospital",))]):
+        kept = [(said, by) for said, by in STORY.statements if said != EVALUATION]
+        claim = one(told(life(), [*kept, *others]), "registered")
+        assert claim.outcome is Outcome.PROVED
+        (limit,) = claim.limits
+        assert "the evaluation that its attestation names is not in this bundle" in limit
 
 
 def made_from(*manifests: Any, parents: tuple[bytes, ...] = (DATA_VERSION,)) -> Report:

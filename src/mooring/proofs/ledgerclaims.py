@@ -91,6 +91,8 @@ def _observations(case: Case) -> _Votes:
     for data in case.bundle.observations:
         with case.refuting("final", "observation", "an organisation saw a block as final"):
             signed = read_attestation(data, case.keyring, case.now_s)
+            if signed.strangers:
+                raise ProofError("a key that nobody trusts signed it too", code="unknown-key", hint="export it again")
             seen = _observed(signed, case.trust)
             for organisation in signed.organisations:
                 case.once("observation", organisation, seen)

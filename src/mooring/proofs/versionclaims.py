@@ -27,12 +27,15 @@ __all__ = ["STATUSES", "versions"]
 
 @dataclass(slots=True)
 class _Evidence:
-    """What the bundle holds of versions: their events by version id, their registered manifests, signed approvals."""
+    """What the bundle holds of versions: events and registered manifests by version id, the ids by the digest of the
+    registered attestation, signed approvals by digest, and the digests of all signed statements.
+    """
 
     events: dict[bytes, list[Happened]] = field(default_factory=lambda: defaultdict(list))
     manifests: dict[bytes, Digest] = field(default_factory=dict)
     registrations: dict[bytes, bytes] = field(default_factory=dict)
     approvals: dict[bytes, Signed] = field(default_factory=dict)
+    statements: set[Digest] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ def _collect(case: Case) -> _Evidence:
                 evidence.manifests[version] = Digest("sha256", cast(bytes, event.args["manifest"]))
                 evidence.registrations[cast(bytes, event.args["attestation"])] = version
     for signed in case.signed:
+        evidence.statements.add(Digest("sha256", signed.digest))
         if isinstance(signed.statement.predicate, Approval):
             evidence.approvals[signed.digest] = signed
     return evidence
@@ -120,9 +124,17 @@ def _registered(
         f"registered at {case.place(proposed.block)} with this manifest and attestation",
         _registry(case.trust),
         _lineage(evidence, predicate, cast(Sequence[bytes], args["parents"])),
+        _measured(evidence, predicate),
         f"{len(found) - 1} more attestations of it are not the registered one" if len(found) > 1 else "",
     )
     return signed
+
+
+def _measured(evidence: _Evidence, predicate: Model | Dataset) -> str:
+    named = predicate.evaluation if isinstance(predicate, Model) else None
+    if named is None or named in evidence.statements:
+        return ""
+    return "the evaluation that its attestation names is not in this bundle; others do not stand for it"
 
 
 def _lineage(evidence: _Evidence, predicate: Model | Dataset, parents: Sequence[bytes]) -> str:

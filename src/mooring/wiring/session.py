@@ -24,6 +24,7 @@ from mooring.storage.atomic import replace, translating
 from mooring.storage.filelog import FileLog
 from mooring.storage.hashing import hash_tree
 from mooring.storage.index import Index
+from mooring.storage.intake import keep_files
 from mooring.storage.keyfiles import KeyFiles
 from mooring.storage.log import ScrubReport
 from mooring.storage.notes import FileNotes
@@ -114,10 +115,8 @@ class Session:
             told = done
 
         manifest = hash_tree(path, progress=tell)
-        for resource in manifest.resources:
-            source = path if alone else path / resource.name
-            with translating(f"read {source}"), source.open("rb") as file:
-                self.deployment.blobs.resume(resource.digest, file)
+        named = [(item.digest, path if alone else path / item.name) for item in manifest.resources]
+        keep_files(self.deployment.blobs, named)
         return manifest
 
     def write(self, path: Path, data: bytes) -> None:

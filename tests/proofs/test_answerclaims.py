@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 from tests.proofs.scene import (
     ACTIVE,
+    APPROVED,
     DATASET,
     NOW,
     POLICY,
+    PROPOSED,
     RECEIPTS,
     SUSPENDED,
     T0,
+    Happening,
     Story,
     answer,
+    approved,
     life,
     manifest,
     moved,
@@ -107,6 +111,14 @@ def test_an_answer_of_a_model_that_nobody_attested_is_left_open(changes: dict[st
     assert (claim.outcome, found.outcome) == (Outcome.NOT_PROVED, Outcome.NOT_PROVED)
 
 
+@pytest.mark.parametrize("kind", ["refusal", "recovery"])
+def test_an_entry_of_the_receipts_log_that_is_no_answer_is_called_what_it_is(kind: str) -> None:
+    entry = b'{"index":0,"kind":"%b"}' % kind.encode()
+    found = answered(entry)
+    assert refusals(found) == {("receipt", "receipt-kind")}
+    assert f"entry 0 is a {kind}" in shown(found, "receipt")[0].says
+
+
 def test_a_data_set_answers_nothing() -> None:
     as_data = {"model": "biopsies", "manifest": DATASET.subject.digest}
     assert shown(answered(answer(0, **as_data)), "receipt")[0].outcome is Outcome.NOT_PROVED
@@ -125,10 +137,28 @@ def test_an_answer_while_the_version_was_active_needs_no_remark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "status"), [(10, "approved"), (7, "proposed"), (5.5, "not registered")], ids=["10", "7", "5.5"]
+    ("minutes", "status"), [(19, "approved"), (12, "proposed"), (5.5, "not registered yet")], ids=["19", "12", "5.5"]
 )
 def test_an_answer_before_the_activation_is_remarked(minutes: float, status: str) -> None:
-    assert limits_at(minutes) == (f"by the ledger's clock the version was not active then, but {status}",)
+    """Proposed in block 6, approved in 13 and active in 25; the anchor is later still."""
+    late = [moved(13, PROPOSED, APPROVED, "auditor"), moved(25, APPROVED, ACTIVE)]
+    happenings = [*life()[:3], replace(life()[3], block=13), *late]
+    remark = f"by the ledger's clock the version was not active then, but {status}"
+    assert limits_at(minutes, happenings=happenings, anchor_block=30) == (remark,)
+    assert limits_at(20, happenings=happenings, anchor_block=30) == ()  # five minutes of clocks that differ
+
+
+def test_a_clock_that_runs_ahead_does_not_excuse_an_answer_while_suspended() -> None:
+    back = [moved(14, ACTIVE, SUSPENDED, "auditor"), anew("lab", 1), anew("auditor", 2)]
+    back += [moved(15, SUSPENDED, APPROVED, "auditor"), moved(16, APPROVED, ACTIVE)]
+    happenings = [*life(), *back]
+    suspended = "by the ledger's clock the version was not active then, but suspended"
+    assert limits_at(14.5, happenings=happenings) == (suspended,)
+    assert limits_at(15.5, happenings=happenings) == limits_at(16.5, happenings=happenings) == ()
+
+
+def anew(organisation: str, count: int) -> Happening:
+    return approved(15, organisation, count, bytes([count]) * 32)
 
 
 def test_an_answer_after_a_suspension_is_remarked_and_one_before_it_is_not() -> None:
@@ -139,7 +169,7 @@ def test_an_answer_after_a_suspension_is_remarked_and_one_before_it_is_not() -> 
 
 
 def test_an_answer_of_a_version_whose_registration_is_not_shown_is_remarked() -> None:
-    remark = "by the ledger's clock the version was not active then, but not registered"
+    remark = "the bundle does not show that the version is registered"
     assert limits_at(15, happenings=life()[:1]) == (remark,)
 
 

@@ -58,6 +58,18 @@ def test_places_are_blocks_on_a_chain_and_entries_of_a_log() -> None:
     assert (case().place(3), case(Story(tlog=True)).place(3)) == ("block 3", "entry 3")
 
 
+def test_a_version_is_activated_between_two_times_or_not() -> None:
+    life = Life(((10, "proposed"), (20, "active"), (30, "suspended")))
+    assert [life.activated(after, after + 5) for after in (10, 14, 15, 19, 20, 28)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
 def test_a_versions_status_at_a_time_is_the_last_that_began_before() -> None:
     life = Life(((10, "proposed"), (20, "approved"), (20, "active"), (30, "suspended")))
     assert [life.at(time_s) for time_s in (9, 10, 19, 20, 29, 30, 99)] == [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-from mooring.errors import ProofError
+from mooring.errors import ProofError, RecordError
 from mooring.proofs.bundle import Entry, Opening
 from mooring.proofs.case import Case
 from mooring.proofs.checkpoint import MAX_SKEW_S
@@ -19,6 +20,8 @@ __all__ = ["openings", "receipts"]
 _LIMIT = (
     "a receipt proves what was logged, not that the computation was right; time and policy are what the gateway states"
 )
+_NO_ANSWER = re.compile(rb'"kind":"(refusal|recovery)"')
+_EARLY = ("", "proposed", "approved")
 
 
 def receipts(case: Case) -> None:
@@ -37,7 +40,7 @@ def receipts(case: Case) -> None:
 
 
 def _receipt(case: Case, entry: Entry, about: str, models: set[tuple[str, str]]) -> None:
-    receipt = read_receipt(entry.data)
+    receipt = _read(entry)
     if (receipt.origin, receipt.place) != (entry.origin, entry.index):
         raise ProofError(
             f"the receipt says it is {receipt.origin}#{receipt.place}", code="receipt-place", hint="it was moved"
@@ -55,13 +58,32 @@ def _receipt(case: Case, entry: Entry, about: str, models: set[tuple[str, str]])
     case.prove("receipt", about, says, "log key; the model's attestation", *limits)
 
 
+def _read(entry: Entry) -> ReceiptLine:
+    try:
+        return read_receipt(entry.data)
+    except RecordError as error:
+        other = _NO_ANSWER.search(entry.data)
+        if other is None:
+            raise
+        raise ProofError(
+            f"entry {entry.index} is a {other[1].decode()}, which answers nothing",
+            code="receipt-kind",
+            hint="export the indexes of answers alone",
+        ) from error
+
+
 def _service(case: Case, model: str, time_s: int) -> str:
-    """What the ledger does not show of the version's service at that time; empty if it was active."""
+    """What the ledger does not show of the version's service at that time; empty if it was active.
+
+    A ledger's clock may run ahead of the gateway's, so that a version may seem to have answered just before it began.
+    """
     life = case.lives.get(model)
-    status = life.at(time_s) if life is not None else ""
-    if status == "active":
+    if life is None:
+        return "the bundle does not show that the version is registered"
+    status = life.at(time_s)
+    if status == "active" or (status in _EARLY and life.activated(time_s, time_s + MAX_SKEW_S)):
         return ""
-    return f"by the ledger's clock the version was not active then, but {status or 'not registered'}"
+    return f"by the ledger's clock the version was not active then, but {status or 'not registered yet'}"
 
 
 def openings(case: Case) -> None:

@@ -43,6 +43,10 @@ class Life:
         """The status at that time, as far as the bundle shows; empty before the registration."""
         return next((status for begun, status in reversed(self.statuses) if begun <= time_s), "")
 
+    def activated(self, after_s: int, until_s: int) -> bool:
+        """Whether it became active between these times."""
+        return any(after_s < begun <= until_s and status == "active" for begun, status in self.statuses)
+
 
 @dataclass(slots=True)
 class Case:

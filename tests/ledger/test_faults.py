@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -360,6 +361,32 @@ def test_a_nonce_that_was_taken_elsewhere_is_given_up_for_another(
     between.fault = doubled
     assert ledger.confirm(Submission("create taken", ""), Finality.FINAL, 15).state == State.FINAL
     assert created(ledger) == ["first", "taken"]
+
+
+def _forgetful(calls: list[dict[str, Any]], ask: Callable[[], bytes]) -> Any:
+    """A node that has dropped its index of old transactions."""
+    receipts = altered(RECEIPT, lambda call, receipt: None)
+    return altered("eth_getTransactionByHash", lambda call, tx: None)(calls, lambda: receipts(calls, ask))
+
+
+@pytest.mark.parametrize(("seen", "reason"), [(False, "nonce-taken"), (True, "seen-final")])
+def test_a_call_whose_receipt_the_node_may_have_forgotten_is_not_sent_again(
+    served: Place, between: Proxy, settings: EvmSettings, accounts: Accounts, seen: bool, reason: str
+) -> None:
+    before = int(served.rpc("eth_getTransactionCount", accounts.address("a0"), "latest"), 16)
+    with ledger_at(between.url, settings, accounts) as ledger:
+        (submission,) = ledger.submit([create("old")])
+        while int(served.rpc("eth_getTransactionCount", accounts.address("a0"), "latest"), 16) == before:
+            time.sleep(0.01)
+        if seen:
+            assert ledger.confirm(submission, Finality.FINAL, 10).state == State.FINAL
+    between.fault = _forgetful
+    with closing(HttpTransport([between.url])) as transport:
+        later = EvmLedger(transport, settings, accounts, clock=lambda: time.time() + 4 * 86_400)
+        outcome = later.confirm(submission, Finality.FINAL, 3)
+        assert (outcome.state, outcome.reason.partition(":")[0]) == (State.UNKNOWN, reason)
+        assert between.seen[SEND] == 1
+        later.close()
 
 
 def test_a_gap_of_nonces_is_closed(served: Place, between: Proxy, settings: EvmSettings, accounts: Accounts) -> None:

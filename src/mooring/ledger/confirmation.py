@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from mooring.errors import LedgerError, LedgerLied
@@ -63,7 +64,7 @@ class Confirmation:
         try:
             outcome = self._look(submission, entry, level)
             if entry is not None and outcome.block is None:
-                self._help(entry, known=outcome.state == State.PENDING)
+                outcome = replace(outcome, reason=self._help(entry, known=outcome.state == State.PENDING))
         except LedgerLied:
             raise
         except LedgerError as error:
@@ -143,15 +144,23 @@ class Confirmation:
                 return str(self._deployment.refusal(draft.to, data))
         return str(Refusal(""))
 
-    def _help(self, entry: Entry, *, known: bool) -> None:
-        """Send again, raise fees, or take another nonce once ours is certainly lost to a transaction from elsewhere."""
+    def _help(self, entry: Entry, *, known: bool) -> str:
+        """Send again, raise fees, or take another nonce once ours is certainly lost to a transaction from elsewhere.
+
+        Returns what stands in the way, if something does.
+        """
+        if entry.block is not None:
+            return f"seen-final: it was final in block {entry.block}, of which the node does not tell any more"
         if known or not self._taken(entry):
             self._dispatch.nudge(entry)
-            return
+            return ""
         now = self._clock()
-        if now - self._seen_taken.setdefault(entry.order.key, now) >= _SURE_S:
-            del self._seen_taken[entry.order.key]
-            self._dispatch.renew(entry)
+        if now - self._seen_taken.setdefault(entry.order.key, now) < _SURE_S:
+            return f"nonce-taken: another transaction has nonce {entry.nonce}"
+        del self._seen_taken[entry.order.key]
+        if self._dispatch.renew(entry):
+            return f"nonce-taken: another transaction had nonce {entry.nonce}; sent again with the next"
+        return f"nonce-taken: nonce {entry.nonce} was used so long ago that the node may have forgotten by what"
 
     def _taken(self, entry: Entry) -> bool:
         """Tell whether a final block holds a transaction with the entry's nonce."""

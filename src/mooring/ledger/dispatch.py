@@ -21,6 +21,7 @@ __all__ = ["Dispatch", "Pace", "Wanted"]
 _GWEI = 10**9
 _TRANSFER_GAS = 21_000
 _RESENT_AT_ONCE = 100
+_RENEWED_WITHIN_S = 3 * 86_400.0
 _LOST_S = 0.5
 """How soon what the node has lost, in a reorganisation or from a full pool, is sent again."""
 _REHEARSED_AT_ONCE = 50
@@ -97,9 +98,9 @@ class Dispatch:
 
     def resume(self) -> None:
         """Send again what a process that died has left unsent."""
-        for entry in self._in_flight():
-            if self._newest(entry).sent_s is None:
-                self._resend(entry)
+        for sender in self._outbox.senders():
+            attempts = [self._newest(entry) for entry in self._outbox.unsent(sender)]
+            self._note(attempts, self._chain.send([attempt.signed.raw for attempt in attempts]))
 
     def nudge(self, entry: Entry) -> None:
         """Help an entry that no block holds yet: send it again, or raise the fees of what holds its sender up."""
@@ -118,8 +119,13 @@ class Dispatch:
         if newest.sent_s is None or self._clock() - newest.sent_s >= wait_s:
             self._resend(entry)
 
-    def renew(self, entry: Entry) -> None:
-        """Give an entry another nonce, because a transaction from elsewhere finally took its own."""
+    def renew(self, entry: Entry) -> bool:
+        """Give an entry another nonce, because a transaction from elsewhere finally took its own.
+
+        False if it is too old for that: nodes forget receipts in time, so it may have been mined after all.
+        """
+        if self._clock() - entry.made_s > _RENEWED_WITHIN_S:
+            return False
         newest, fees = self._newest(entry), self._fees()
         nonce = self._chain.nonce(entry.order.sender, "pending")
         made = self._outbox.amend(
@@ -130,6 +136,7 @@ class Dispatch:
         )
         if made:
             self._resend(self._outbox.find(entry.order.key) or entry)
+        return True
 
     # simulation
 
@@ -174,17 +181,20 @@ class Dispatch:
     def _mined(self, entries: Sequence[Entry]) -> bool:
         """Wait until blocks hold these entries, and help them; False if the time for that is up."""
         until, rest_s = self._clock() + self._pace.settle_s, 0.01
-        while entries := [entry for entry in entries if self._flies(entry)]:
+        while entries := self._flying(entries):
             if self._clock() >= until:
                 return False
-            for entry in entries:
-                self.nudge(entry)
+            for last in {entry.order.sender: entry for entry in entries}.values():
+                self.nudge(last)
             self._pause(rest_s)
             rest_s = min(1.0, 1.5 * rest_s)
         return True
 
-    def _flies(self, entry: Entry) -> bool:
-        return entry.block is None and self._chain.nonce(entry.order.sender, "latest") <= entry.nonce
+    def _flying(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return those that no block holds yet, by nonce."""
+        open_ones = sorted((entry for entry in entries if entry.block is None), key=lambda entry: entry.nonce)
+        counts = {sender: self._chain.nonce(sender, "latest") for sender in {one.order.sender for one in open_ones}}
+        return [entry for entry in open_ones if counts[entry.order.sender] <= entry.nonce]
 
     # sending
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from dataclasses import fields, replace
 
@@ -27,6 +29,8 @@ CLAIMS = (
     "receipt",
     "answer",
 )
+
+LIBRARIES = {"Crypto", "cryptography", "_openssl", "cffi", "_cffi_backend", "pycparser"}
 
 
 @KINDS
@@ -144,3 +148,15 @@ def test_a_thousand_receipts_are_verified_in_reasonable_time() -> None:
     assert time.process_time() - begun < 3  # about 0.15 s on a quiet machine; see benchmarks/verify.py
     assert report.outcome is Outcome.PROVED
     assert (len(shown(report, "receipt")), len(shown(report, "answer"))) == (1000, 100)
+
+
+def test_the_verifier_loads_two_libraries_and_no_network() -> None:
+    """What it loads it must wait for, and an auditor must trust; `cffi` is how they call their C code."""
+    script = (
+        "import sys; old = {*sys.modules}; import mooring.proofs, mooring.proofs.verify; print(*{*sys.modules} - old)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded - sys.stdlib_module_names - {"mooring"} <= LIBRARIES
+    assert {"Crypto", "cryptography"} <= loaded
+    assert not {"asyncio", "http", "socket", "sqlite3", "ssl"} & loaded

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from tests.proofs.scene import (
     ACTIVE,
     APPROVED,
@@ -13,6 +16,7 @@ from tests.proofs.scene import (
     DATA_VERSION,
     DATASET,
     EVALUATION,
+    EVENTS,
     LOG_CHAIN,
     MODEL_VERSION,
     NOW,
@@ -21,9 +25,11 @@ from tests.proofs.scene import (
     RETIRED,
     REVOKED,
     SUSPENDED,
+    T0,
     TRAINED,
     Happening,
     Story,
+    account,
     approval,
     approved,
     at,
@@ -38,10 +44,19 @@ from tests.proofs.scene import (
     verified,
 )
 
+from mooring.errors import LedgerRefused
 from mooring.ledger.facts import org_id
+from mooring.ledger.governance import Effects
+from mooring.ledger.port import Call, Event
+from mooring.ledger.registry import RegistryState
+from mooring.ledger.rules import decide, found
+from mooring.proofs.attestation import Signed
+from mooring.proofs.bundle import MEDIA_TYPE, Bundle
+from mooring.proofs.case import Case, Happened
 from mooring.proofs.report import Claim, Outcome, Report
 from mooring.proofs.trust import Trust
 from mooring.proofs.verify import verify
+from mooring.proofs.versionclaims import versions
 from mooring.records.predicates import Approval, Dataset, Model
 from mooring.records.statement import Statement
 
@@ -230,6 +245,16 @@ def test_one_approval_fewer_is_not_enough(story: Story) -> None:
 
 
 @KINDS
+def test_approvals_that_the_registry_does_not_find_enough_are_left_open(story: Story) -> None:
+    """Its threshold is higher than the trust root's: as long as it collects, a lost seat voids what it has."""
+    found = told(life()[:4], story=story)
+    assert (found.outcome, left(found)) == (Outcome.NOT_PROVED, {"approved"})
+    assert one(found, "approved").says == "approved by auditor, lab (2 needed)"
+    revoked = told([*life()[:4], moved(10, PROPOSED, REVOKED)], story=story)
+    assert left(revoked) == {"approved"}
+
+
+@KINDS
 def test_a_version_that_nobody_approved_is_left_open(story: Story) -> None:
     found = told(life()[:2], story=story)
     assert one(found, "approved").outcome is Outcome.NOT_PROVED
@@ -240,7 +265,8 @@ def test_a_data_set_needs_no_approval_and_an_approved_one_says_so() -> None:
     assert not shown(verified(STORY), "approved", "biopsies@1")
     said = statement(Approval("biopsies", "1", at(4), "lab", "approve"), DATA_MANIFEST)
     event = approved(7, "lab", 1, said.digest.value, version=DATA_VERSION)
-    found = told([*life(), event], [*STORY.statements, (said, ("lab",))], approvals_required=1)
+    done = moved(7, PROPOSED, APPROVED, "lab", version=DATA_VERSION)
+    found = told([*life(), event, done], [*STORY.statements, (said, ("lab",))], approvals_required=1)
     assert one(found, "approved", "biopsies@1").says == "approved by lab (1 needed)"
 
 
@@ -455,3 +481,76 @@ def test_an_approval_by_an_unknown_account_of_a_known_organisation_is_the_contra
     assert told(events).outcome is Outcome.PROVED
     assert org_id("lab") == life()[2].args["org"]
     assert isinstance(TRUST, Trust)
+
+
+# against the registry's own rules
+
+SEATS = ("auditor", "hospital", "lab", "vendor")
+STEPS = ("approve", "approve", "suspend", "activate", "retire", "revoke", "unseat", "seat")
+
+
+def lived(threshold: int, steps: list[tuple[str, str]]) -> tuple[RegistryState, list[Happening]]:
+    """What the registry's rules make of these calls (refused ones change nothing), and the events a bundle carries."""
+    state, happenings = RegistryState(), list[Happening]()
+    members = [(account(org), org_id(org), 15) for org in SEATS]
+
+    def happen(block: int, contract: str, effects: Effects) -> None:
+        for place, (name, args) in enumerate(effects):
+            state.apply(Event(contract, name, args, block, f"{block}", place, "", 0))
+            if name in EVENTS:
+                happenings.append(Happening(block, name, args))
+
+    happen(0, "AssetRegistry", found(members, threshold))
+    for block, (method, org, args) in enumerate(calls(steps), 1):
+        call = Call("AssetRegistry", method, args, org, f"{block}")
+        try:
+            happen(block, "AssetRegistry", decide(state, call, account(org)))
+        except LedgerRefused:
+            continue
+    return state, happenings
+
+
+def calls(steps: list[tuple[str, str]]) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
+    """Registration of the model, then each step as the calls that it takes."""
+    yield "createAsset", "hospital", (2, "tumour", "0x" + "0" * 40, 0)
+    args = life()[1].args
+    yield "propose", "hospital", (args["asset"], "1", args["manifest"], args["attestation"], ())
+    for number, (step, org) in enumerate(steps):
+        reason = (MODEL_VERSION, bytes([number]) * 32)
+        if step in ("unseat", "seat"):
+            seat = (account("vendor"), org_id("vendor"), 15 if step == "seat" else 0)
+            yield from (("setMember", voter, seat) for voter in SEATS)
+        elif step in ("approve", "suspend", "retire"):
+            yield step, org, reason
+        elif step == "revoke":
+            yield from ((step, voter, (MODEL_VERSION, b"\1" * 32)) for voter in SEATS[:3])
+        else:
+            yield step, org, (MODEL_VERSION,)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(2, 3), st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(SEATS)), max_size=14))
+@example(3, [("approve", "lab"), ("approve", "vendor"), ("unseat", "lab"), ("approve", "auditor")])
+@example(2, [("approve", "lab"), ("approve", "auditor"), ("activate", "lab"), ("suspend", "lab"), ("approve", "lab")])
+def test_whatever_the_registry_s_rules_allow_the_claims_say_what_its_state_says(
+    threshold: int, steps: list[tuple[str, str]]
+) -> None:
+    state, happenings = lived(threshold, steps)
+    version = state.versions[MODEL_VERSION]
+    case = Case(Bundle(MEDIA_TYPE), TRUST, TRUST.keyring(), NOW)
+    model = replace(TRAINED.predicate, datasets=())  # type: ignore[type-var]  # a model
+    case.signed.append(Signed(statement(model), frozenset({"hospital"}), TRAINED.digest.value, T0))
+    case.events += [
+        Happened(item.name, dict(item.args), item.block, (item.block, 0, place), T0)
+        for place, item in enumerate(happenings)
+    ]
+    versions(case)
+    report = Report(tuple(case.claims))
+    assert one(report, "status").says.startswith(f"{version.status.name.lower()} as of")
+    names = {org_id(org): org for org in TRUST.organisations}
+    counted = {names[org] for org in version.counted if org in names}
+    complete = version.counted and len(version.counted) >= threshold
+    approved_ = one(report, "approved")
+    assert (approved_.outcome is Outcome.PROVED) == bool(complete and len(counted) >= 2)
+    if approved_.outcome is Outcome.PROVED:
+        assert approved_.says == f"approved by {', '.join(sorted(counted))} (2 needed)"

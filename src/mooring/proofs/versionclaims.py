@@ -40,10 +40,14 @@ class _Evidence:
 
 @dataclass(slots=True)
 class _Walk:
-    """A version's events, in order: what its status was, which approvals count, and which evidence no longer does."""
+    """A version's events, in order: what its status was, which approvals count, and which evidence no longer does.
+
+    `complete` says that the registry found the approvals of this round to be enough; until then a lost seat voids them.
+    """
 
     statuses: list[tuple[Happened, str]] = field(default_factory=list)
     approvals: list[Happened] = field(default_factory=list)
+    complete: bool = False
     spent: set[object] = field(default_factory=set)
 
     @property
@@ -53,7 +57,7 @@ class _Walk:
     def void(self) -> None:
         """End a round: the approvals in it count no longer."""
         self.spent |= {event.args["evidence"] for event in self.approvals}
-        self.approvals = []
+        self.approvals, self.complete = [], False
 
 
 def versions(case: Case) -> None:
@@ -166,6 +170,7 @@ def _walked(events: Sequence[Happened]) -> _Walk:
         walk.statuses.append((event, STATUSES[cast(int, after)]))
         if walk.status == "suspended":
             walk.void()
+        walk.complete = walk.complete or walk.status == "approved"
     return walk
 
 
@@ -179,36 +184,49 @@ def _approve(walk: _Walk, event: Happened) -> None:
 
 
 def _approvals(case: Case, evidence: _Evidence, signed: Signed, walk: _Walk) -> None:
-    about = signed.statement.subject.name
+    about, trust = signed.statement.subject.name, case.trust
     if not walk.approvals:
         case.leave("approved", about, "organisations approved it", "no approval that still counts is in the bundle")
         return
-    trust, enforced = case.trust, case.trust.ledger.kind == "evm"
-    names = {organisation_id(name): name for name in trust.organisations}
-    said: list[str] = []
-    unsaid: list[str] = []
-    strangers = 0
     with case.refuting("approved", about, "organisations approved it"):
-        for event in walk.approvals:
-            name = names.get(cast(bytes, event.args["org"]))
-            if name is None:
-                strangers += 1
-            else:
-                spoken = _spoken(evidence, signed, name, event, frozenset() if enforced else walk.spent)
-                (said if spoken else unsaid).append(name)
+        said, unsaid, strangers = _approving(case, evidence, signed, walk)
+        enforced = trust.ledger.kind == "evm"
         counting = said + unsaid if enforced else said
         named = require_quorum(counting, {name: name for name in trust.organisations}, trust.approvals_required)
+        says = f"approved by {', '.join(sorted(named))} ({trust.approvals_required} needed)"
+        if not walk.complete:
+            case.leave("approved", about, says, "the registry still collects approvals: a lost seat would void these")
+            return
         why = "the contract alone says so" if enforced else "they count for nothing"
         case.prove(
             "approved",
             about,
-            f"approved by {', '.join(sorted(named))} ({trust.approvals_required} needed)",
+            says,
             _registry(trust) if enforced else f"{_registry(trust)}; attestation keys",
             f"the signed approvals of {', '.join(sorted(unsaid))} are not in the bundle: {why}" if unsaid else "",
             f"{strangers} approvals by organisations that the trust root does not name count for nothing"
             if strangers
             else "",
         )
+
+
+def _approving(case: Case, evidence: _Evidence, signed: Signed, walk: _Walk) -> tuple[list[str], list[str], int]:
+    """Return the organisations that approved with a signed statement, those that did without, how many are strangers.
+
+    Who writes a log could name a statement of an ended round again, so that on a log such a one is none.
+    """
+    names = {organisation_id(name): name for name in case.trust.organisations}
+    spent = frozenset() if case.trust.ledger.kind == "evm" else walk.spent
+    said: list[str] = []
+    unsaid: list[str] = []
+    strangers = 0
+    for event in walk.approvals:
+        name = names.get(cast(bytes, event.args["org"]))
+        if name is None:
+            strangers += 1
+        else:
+            (said if _spoken(evidence, signed, name, event, spent) else unsaid).append(name)
+    return said, unsaid, strangers
 
 
 def _spoken(evidence: _Evidence, model: Signed, organisation: str, event: Happened, spent: Set[object]) -> bool:

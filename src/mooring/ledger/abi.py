@@ -97,11 +97,6 @@ class Interface:
         """Return an event's first topic."""
         return next(topic for topic, entry in self._events.items() if entry.name == event)
 
-    @property
-    def topics(self) -> frozenset[bytes]:
-        """The first topics of all events."""
-        return frozenset(self._events)
-
     def encode_call(self, method: str, args: Sequence[Value]) -> bytes:
         """Return calldata; raises LedgerRefused `arguments` where a value does not fit its type."""
         entry = self.function(method, args)

@@ -12,6 +12,7 @@ from tests.workflows.stage import DATA, MODEL, onnx_model
 
 from mooring.errors import WorkflowError
 from mooring.proofs.bundle import Bundle
+from mooring.proofs.checkpoint import read_checkpoint
 from mooring.proofs.report import Outcome, Report
 from mooring.proofs.verify import verify_bytes
 from mooring.records.predicates import Dataset
@@ -115,13 +116,13 @@ def test_an_attempt_to_register_that_was_given_up_does_not_spoil_the_bundle(
 
 
 def test_nothing_is_exported_before_it_is_anchored(active: Session, tmp_path: Path) -> None:
-    with pytest.raises(WorkflowError, match="no anchored checkpoint") as caught:
+    with pytest.raises(WorkflowError, match="the ledger has 0 of its entries") as caught:
         export_version(active.deployment, MODEL)
     assert caught.value.code == "not-anchored"
     active.anchor()
     export_version(active.deployment, MODEL)
     act(active, deploy.suspend, "bob")
-    with pytest.raises(WorkflowError, match="the newest anchor covers") as later:
+    with pytest.raises(WorkflowError, match="is not anchored") as later:
         export_version(active.deployment, MODEL)
     assert later.value.code == "not-anchored"
 
@@ -149,17 +150,27 @@ def test_a_version_that_is_not_registered_is_not_exported(active: Session) -> No
     assert caught.value.code == "unknown-version"
 
 
-def test_an_older_anchor_serves_when_the_newest_checkpoint_was_made_elsewhere(active: Session) -> None:
-    active.anchor()
-    kept = active.home.notes / "records"
-    newest = max(kept.iterdir(), key=lambda path: int(path.name))
-    first = export_version(active.deployment, MODEL)
-    newest.unlink()
-    with pytest.raises(WorkflowError, match=r"on the ledger: \d+ entries") as caught:
-        export_version(active.deployment, MODEL)
+def test_the_oldest_anchor_that_covers_everything_is_used_and_one_without_its_checkpoint_passed_over(
+    active: Session, tmp_path: Path
+) -> None:
+    sizes = []
+    for number in range(3):
+        active.anchor()
+        sizes.append(read_checkpoint(active.checkpoint("records"))[0].size)
+        dataset(active, tmp_path / "d", f"images@{number}")
+
+    def used() -> int:
+        return read_checkpoint(export_version(active.deployment, MODEL).checkpoints[0])[0].size
+
+    assert used() == sizes[0]
+    for size, after in ((sizes[0], sizes[1]), (sizes[1], sizes[2])):
+        (active.home.notes / "records" / str(size)).unlink()
+        assert used() == after
+    (active.home.notes / "records" / str(sizes[2])).unlink()
+    with pytest.raises(WorkflowError) as caught:
+        used()
     assert caught.value.code == "not-anchored"
-    active.anchor()
-    assert export_version(active.deployment, MODEL).entries == first.entries
+    assert proof(active).outcome == Outcome.PROVED
 
 
 def test_a_bundle_survives_an_erasure_and_one_made_afterwards_is_proved_too(active: Session) -> None:

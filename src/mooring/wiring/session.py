@@ -174,10 +174,17 @@ class Session:
         for old in keys.retired(name):
             known = self._on_ledger(old.public)
             if known is not None and known.revoked_from is None:
-                # what the old key signed in this very second still counts
-                revoke_key(self.deployment, actor, old.public.keyid, from_s=time.time_ns() // 1_000_000_000 + 1)
+                revoke_key(self.deployment, actor, old.public.keyid, from_s=self._after_now())
         self.update_trust()
         return registered
+
+    def _after_now(self) -> int:
+        """Return the first second that is after now by our clock and by the ledger's, which may run ahead.
+
+        What a key signed until now, be it about the ledger's newest block, is then signed before its end.
+        """
+        last = self.follower.last
+        return max(time.time_ns() // 1_000_000_000, last.head_time if last is not None else 0) + 1
 
     def _on_ledger(self, key: PublicKey) -> RegisteredKey | None:
         """Return what the ledger says of an attestation key; None if it is not registered."""

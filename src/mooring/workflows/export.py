@@ -130,16 +130,9 @@ def _attestations(deployment: Deployment, state: RegistryState, family: Iterable
 def _logged(
     deployment: Deployment, state: RegistryState, origin: str, indexes: Sequence[int]
 ) -> tuple[list[Entry], bytes, Event]:
-    """Return entries with their paths to the newest anchored checkpoint of the log, that checkpoint, and its event."""
-    note, event = _anchored(deployment, state, origin)
+    """Return entries with their paths to an anchored checkpoint of the log, that checkpoint, and its event."""
+    note, event = _anchored(deployment, state, origin, max(indexes, default=-1))
     size = read_checkpoint(note)[0].size
-    missing = [index for index in indexes if index >= size]
-    if missing:
-        raise WorkflowError(
-            f"entry {missing[0]} of {origin} is not anchored yet: the newest anchor covers {size} entries",
-            code="not-anchored",
-            hint="run: mooring anchor",
-        )
     with deployment.read_log(origin) as log:
         return [_entry(log, origin, index, size) for index in indexes], note, event
 
@@ -148,20 +141,27 @@ def _entry(log: LogStore, origin: str, index: int, size: int) -> Entry:
     return Entry(origin, index, log.entry(index), tuple(log.inclusion(index, size)))
 
 
-def _anchored(deployment: Deployment, state: RegistryState, origin: str) -> tuple[bytes, Event]:
+def _anchored(deployment: Deployment, state: RegistryState, origin: str, last: int) -> tuple[bytes, Event]:
+    """Return the oldest anchored checkpoint that covers the entry `last`, and its event.
+
+    The oldest dates the entries best: what a key signed before its end is proved to be older. An anchor whose cosigned
+    note is not here is passed over, since a later one proves the same.
+    """
     writer = deployment.keys.address(deployment.anchorer)
     wanted = origin_id(writer, origin)
-    events = [e for e in deployment.events() if e.name == "Anchored" and e.args["originId"] == wanted]
-    for event in reversed(events):
+    for event in deployment.events():
+        if event.name != "Anchored" or event.args["originId"] != wanted:
+            continue
         size = event.args["size"]
         assert isinstance(size, int)
-        try:
-            return deployment.notes.find(origin, size), event
-        except NotFoundError:
-            continue  # an older anchor whose cosigned note was kept proves the same for fewer entries
+        if size > last:
+            try:
+                return deployment.notes.find(origin, size), event
+            except NotFoundError:
+                continue
     held = state.origins.get(wanted)
     raise WorkflowError(
-        f"{origin} has no anchored checkpoint here (on the ledger: {held.size if held else 0} entries)",
+        f"entry {last} of {origin} is not anchored: the ledger has {held.size if held else 0} of its entries",
         code="not-anchored",
         hint="run: mooring anchor",
     )

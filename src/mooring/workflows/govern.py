@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mooring.errors import WorkflowError
+from mooring.errors import RecordError, WorkflowError
 from mooring.ledger.port import Outcome, Value
 from mooring.ledger.registry import RegistryState, asset_id, org_id
 from mooring.policy import Policy
@@ -26,6 +26,7 @@ __all__ = [
     "set_threshold",
 ]
 
+_KEYID = re.compile("[0-9a-f]{64}")
 _ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 FOREVER = 2**64 - 1
@@ -75,6 +76,10 @@ def register_key(
 
 def revoke_key(deployment: Deployment, actor: Actor, keyid: str, *, from_s: int | None = None) -> Outcome:
     """Revoke an attestation key from a time on: one's own organisation's, or, as a guardian, anyone's."""
+    if _KEYID.fullmatch(keyid) is None:
+        raise RecordError(
+            f"{keyid!r:.80} is no key id", code="keyid", hint="64 lower-case hex digits: mooring key list"
+        )
     start = deployment.clock_ns() // 1_000_000_000 if from_s is None else from_s
     outcome = transact(
         deployment, actor.name, "AssetRegistry", "revokeKey", (bytes.fromhex(keyid), start), f"from {start}"

@@ -89,7 +89,8 @@ def gateway(result: Result) -> str:
         for aim in result["targets"]
     ]
     measured = table(("server", "connections", "requests/s", "p50, ms", "p99, ms"), rows)
-    return f"{measured}\n\n{table(('aim', 'bound', 'reached', ''), aims)}"
+    quiet = f"{result['measurements']} measurements, of which other programs disturbed {result['disturbed']}."
+    return f"{measured}\n\n{table(('aim', 'bound', 'reached', ''), aims)}\n\n{quiet}"
 
 
 def kill(result: Result) -> str:
@@ -172,28 +173,25 @@ def chain(result: Result) -> str:
     return f"{table(('figure', ''), rows)}\n\n{table(('by blocks', *(f'{int(s):,}' for s in sizes)), grown)}"
 
 
-def flat(result: Result) -> str:
-    """Any result: its aims (`targets`: name, reached, bound, met) and its other plain figures."""
-    aims = [
-        (
-            aim["name"],
-            f"{'≥' if aim.get('least', not aim.get('most', True)) else '≤'} {aim['bound']:g}",
-            number(aim["reached"]),
-            met(aim["met"]),
-        )
-        for aim in result.get("targets", ())
-    ]
-    plain = [(name.replace("_", " "), _plain(value)) for name, value in result.items() if _is_plain(value)]
-    parts = [table(("figure", "value"), plain)] if plain else []
-    return "\n\n".join([*parts, *([table(("aim", "bound", "reached", ""), aims)] if aims else [])])
+VERIFY = {
+    "import_ms": "import the verifier, fresh process, ms",
+    "bundle_first_ms": "the bundle, first of a process, ms",
+    "bundle_ms": "the bundle, median of a process, ms",
+    "thousand_ms": "a bundle of 1,000 receipts, ms",
+    "receipt_us": "of which each receipt, µs",
+    "hashed_s": "{receipts:,} receipts against one anchored checkpoint, hashed, s",
+    "parsed_s": "the same, each parsed and its place checked, s",
+}
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, int | float | str) and not isinstance(value, bool)
-
-
-def _plain(value: float | str) -> str:
-    return value if isinstance(value, str) else number(value)
+def verify(result: Result) -> str:
+    """The figures beside their limits."""
+    rows = []
+    for name, text in VERIFY.items():
+        value, limit = result["figures"][name], result["limits"].get(name)
+        aim = "" if limit is None else f"< {limit:g}: {met(value < limit)}"
+        rows.append((text.format(receipts=result["receipts"]), number(value), aim))
+    return f"{table(('verifying', '', 'aim'), rows)}\n\nThe bundle: {result['typical_bundle']}."
 
 
 SUITES = (
@@ -201,7 +199,7 @@ SUITES = (
     Suite("log", "log.py", ("--quick",), log),
     Suite("chain", "chain.py", ("--quick",), chain),
     Suite("hashing", "hashing.py", ("--size", "50000000", "--files", "200", "--rounds", "2"), hashing),
-    Suite("verify", "verify.py", ("--quick",), flat),
+    Suite("verify", "verify.py", ("--quick",), verify),
     Suite("kill", "kill.py", ("--rounds", "3"), kill),
     Suite("gateway", "gateway/compare.py", ("--repeats", "1", "--seconds", "1"), gateway, to_file=True),
 )
@@ -303,6 +301,10 @@ def figures(results: Mapping[str, Result]) -> dict[str, str]:
         largest = sizes[max(sizes, key=int)]
         found["log-appends"] = f"{largest['append_per_s']:,.0f}/s"
         found["log-proof"] = f"{largest['inclusion_warm_us']:.0f} µs"
+    verified = _result(results, "verify").get("figures", {})
+    if verified:
+        found["verify-bundle"] = f"{verified['bundle_first_ms']:.0f} ms"
+        found["verify-million"] = f"{verified['parsed_s']:.1f} s"
     operations = {row["operation"]: row for row in _result(results, "gas").get("operations", ())}
     for name, operation in (("gas-propose", "propose, one parent"), ("gas-anchor", "anchor")):
         if operation in operations:

@@ -141,6 +141,16 @@ def test_an_entry_with_one_thing_changed_is_refused(change: Mapping[str, Any], p
 
 
 @pytest.mark.parametrize(
+    "value", [True, None, 1.5, {"hex": "11", "int": "1"}, {"float": "1"}, {"int": "01"}, {}], ids=str
+)
+def test_a_value_of_no_known_tag_is_no_value(value: Any) -> None:
+    content: Any = canonical.decode(ENTRY)
+    content["events"][0]["args"]["evidence"] = value
+    error = refused(canonical.encode(content))
+    assert (error.code, "a value " in error.message) == ("leaf", True)
+
+
+@pytest.mark.parametrize(
     "change", [{"method": "suspend"}, {"contract": "AssetRegistrY"}, {"key": "call-2"}, {"args": []}]
 )
 def test_a_call_that_its_sender_did_not_sign_is_refused(change: Mapping[str, Any]) -> None:
@@ -153,7 +163,10 @@ def test_a_list_of_words_holds_words_only() -> None:
     for word in ({"hex": "11"}, {"int": "1"}, {"hex": "11" * 32, "more": "1"}, "11" * 32):
         value: Any = canonical.decode(entry)
         value["events"][0]["args"]["parents"] = [word]
-        assert refused(canonical.encode(value)).code in ("leaf", "event")
+        error = refused(canonical.encode(value))
+        assert (error.code, "in a list" in error.message) in (("leaf", True), ("event", False))
+    value["events"][0]["args"]["parents"] = ["11" * 32]
+    assert "a value in a list" in refused(canonical.encode(value)).message
 
 
 def test_an_event_of_the_other_contract_is_refused_even_if_the_call_was_to_it() -> None:

@@ -213,6 +213,12 @@ def test_time_does_not_run_backwards_in_one_chain() -> None:
     assert ("final", "fork") in refusals(found)
 
 
+def test_two_blocks_of_one_second_can_stand_in_one_chain() -> None:
+    chain = STORY.chain(times={9: T0 + 480})
+    blocks = tuple(chain.evidence(item) for item in (*STORY.happenings, *STORY.anchors()))
+    assert report(blocks=blocks, observations=STORY.observations(blocks)).outcome is Outcome.PROVED
+
+
 def test_a_block_from_the_future_is_refused_if_there_is_a_clock() -> None:
     last = T0 + 60 * 20
     assert report(now_s=last + 10_000).outcome is Outcome.PROVED
@@ -407,9 +413,10 @@ def test_an_entry_from_the_future_or_of_no_readable_time_is_refused() -> None:
         entries = [*LOGGED.ledger_entries(), log_entry([moved(1, 3, 4, "auditor")], "k", time_s)]
         assert refusals(log_report(leaves=evidence_of(entries))) == {("event", code)}
     story = replace(LOGGED, happenings=[*LOGGED.happenings, moved(12, 3, 6)])
-    entries = [*LOGGED.ledger_entries(), log_entry([moved(1, 3, 6)], "k", NOW + 301)]
-    bundle = replace(story.bundle(), leaves=evidence_of(entries))
-    assert verify(bundle, LOG_TRUST).outcome is Outcome.PROVED
+    for time_s, now_s in ((NOW + 301, None), (NOW + 300, NOW)):
+        entries = [*LOGGED.ledger_entries(), log_entry([moved(1, 3, 6)], "k", time_s)]
+        bundle = replace(story.bundle(), leaves=evidence_of(entries))
+        assert verify(bundle, LOG_TRUST, now_s=now_s).outcome is Outcome.PROVED
 
 
 def test_an_entry_given_twice_is_refused() -> None:

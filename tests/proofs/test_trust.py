@@ -120,6 +120,33 @@ def test_observers_are_at_least_one_and_at_most_one_of_each_organisation(number:
     assert caught.value.code == "trust"
 
 
+def test_the_least_that_a_trust_root_may_ask_for_is_one_of_each() -> None:
+    """Except witnesses, of which there may be none."""
+    ledger = evm_ledger(operators=1, finality_depth=0, observers_required=1)
+    assert (
+        STORY.trust(custodians=1, approvals_required=1, witnesses_required=0, witnesses=(), ledger=ledger).custodians
+        == 1
+    )
+
+
+def test_keys_of_logs_and_witnesses_are_of_their_own_type() -> None:
+    fresh = VerifierKey(RECORDS, raw("fresh"))
+    witness = replace(fresh, type=COSIGNATURE)
+    assert STORY.trust(
+        logs=(replace(TRUST.logs[0], vkey=str(fresh)),), witnesses=(*TRUST.witnesses, _witness(raw("new")))
+    )
+    for changes in (
+        {"logs": (replace(TRUST.logs[0], vkey=str(witness)),)},
+        {"witnesses": (*TRUST.witnesses, TrustedWitness(str(fresh), "lab"))},
+    ):
+        with pytest.raises(ProofError, match="vkey"):
+            STORY.trust(**changes)
+
+
+def _witness(key: bytes) -> TrustedWitness:
+    return TrustedWitness(str(VerifierKey("new.test/witness", key, COSIGNATURE)), "lab")
+
+
 def test_a_log_without_anchor_id_is_believed_and_two_of_them_are_too() -> None:
     logs = tuple(replace(log, origin_id="") for log in TRUST.logs)
     assert STORY.trust(logs=logs).logs == logs
@@ -169,6 +196,7 @@ def test_an_evm_ledger_that_is_none_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ProofError) as caught:
         evm_ledger(**changes)
     assert caught.value.code == "trust"
+    assert changes.get("kind", "") in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -216,6 +244,11 @@ def test_one_key_of_two_witnesses_under_two_names_is_refused() -> None:
 def test_lists_are_bounded_before_their_keys_are_read(field: str, most: int) -> None:
     with pytest.raises(ProofError, match=f"{most + 1} items"):
         STORY.trust(**{field: getattr(TRUST, field)[:1] * (most + 1)})
+
+
+def test_as_many_witnesses_as_a_note_has_signatures_beside_the_logs_are_read() -> None:
+    many = tuple(_witness(raw(f"witness {number}")) for number in range(99))
+    assert len(STORY.trust(witnesses=many, witnesses_required=1).keyring().witnesses) == 99
 
 
 def test_what_does_not_parse_is_refused_as_what_it_is() -> None:

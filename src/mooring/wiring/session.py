@@ -121,6 +121,8 @@ class Session:
 
     def write(self, path: Path, data: bytes) -> None:
         """Write a result file, whole or not at all."""
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder", code="file", hint="name a file")
         replace(path, data, mode=0o644)
 
     def trust(self) -> Trust:

@@ -44,7 +44,7 @@ def export(
     version: Annotated[str, typer.Argument(help="The version.", metavar="NAME@VERSION")],
     out: Annotated[Path, typer.Option(help="Where to write the bundle.")] = Path("bundle.json"),
     trust: Annotated[Path | None, typer.Option(help="Also write the trust root here.")] = None,
-    receipt: Annotated[list[int] | None, typer.Option(help="Index of a receipt to include; repeatable.")] = None,
+    receipt: Annotated[list[int] | None, typer.Option(help="Index of a receipt to include; repeatable.", min=0)] = None,
     receipts: Annotated[str, typer.Option(help="A range of receipts to include, like 0-999.")] = "",
     answers: Annotated[
         Path | None, typer.Option(help="JSON lines of a client: index, salt, request, response (base64).")
@@ -125,7 +125,10 @@ def _openings(path: Path, origin: str) -> tuple[Opening, ...]:
 
 def _opening(value: dict[str, str], origin: str) -> Opening:
     parts = [base64.b64decode(value[name], validate=True) for name in ("salt", "request", "response")]
-    return Opening(origin, int(value["index"]), *parts)
+    index = int(value["index"])
+    if index < 0:
+        raise ValueError(f"index {index}")
+    return Opening(origin, index, *parts)
 
 
 def _lines(report: Report, all_claims: bool) -> list[str]:

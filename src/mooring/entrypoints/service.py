@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Gauge
 
 from mooring.entrypoints.gateway import GatewayParts, GatewayServer, GatewaySettings, create_app, tune_collector
+from mooring.entrypoints.gateway.traces import otlp_tracing
 from mooring.errors import MooringError
 from mooring.wiring.config import Gateway as GatewayConfig
 from mooring.wiring.receipts import Receipts, open_receipts
 from mooring.wiring.session import Session
-from mooring.wiring.tracing import open_tracer
 
 __all__ = ["Service", "run", "serving"]
 
@@ -72,7 +73,8 @@ def serving(
         receipts = stack.enter_context(open_receipts(session.home, session.deployment)) if gateway else None
         url = ""
         if receipts is not None:
-            server = _gateway(session, receipts, host, port)
+            tracer = _tracer(session.config.gateway, stack)
+            server = _gateway(session, receipts, tracer, host, port)
             server.start()
             stack.callback(server.stop)
             url = server.url
@@ -80,7 +82,18 @@ def serving(
         yield Service(url, rpc, receipts)
 
 
-def _gateway(session: Session, receipts: Receipts, host: str | None, port: int | None) -> GatewayServer:
+def _tracer(config: GatewayConfig, stack: ExitStack) -> Tracer | None:
+    """Return where spans go, if they are to go anywhere; the last of them are sent when the service ends."""
+    if not config.otlp_endpoint:
+        return None
+    tracing = otlp_tracing(config.otlp_endpoint, sampled=config.trace_share)
+    stack.callback(tracing.close)
+    return tracing.tracer
+
+
+def _gateway(
+    session: Session, receipts: Receipts, tracer: Tracer | None, host: str | None, port: int | None
+) -> GatewayServer:
     config = session.config.gateway
     models = session.models()
     parts = GatewayParts(
@@ -89,7 +102,7 @@ def _gateway(session: Session, receipts: Receipts, host: str | None, port: int |
         log=receipts.log,
         evidence=receipts,
         reopen=receipts.reopen,
-        tracer=open_tracer(config),
+        tracer=tracer,
         registry=_metrics(session),
     )
     app = create_app(parts, _settings(config))
@@ -136,6 +149,8 @@ def _keeping(session: Session, receipts: Receipts | None, say: Callable[[str], N
                     session.anchor_newest(receipts)
             except MooringError as error:
                 say(f"sealing or anchoring failed and is tried again: {error.message} [{error.code}]")
+            except Exception as error:  # noqa: BLE001  # a defect must not end sealing unseen: it is said, and tried again
+                say(f"sealing or anchoring failed and is tried again: {error!r} (a defect: please report it)")
 
     thread = threading.Thread(target=work, name="mooring-keeper", daemon=True)
     thread.start()

@@ -30,14 +30,17 @@ _EFFECTS = {
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A status change: from, to, on which ledger transaction, attested where. `cost` is in gas or bytes."""
+    """A status change: from, to, on which ledger transaction, attested where. `cost` is in gas or bytes.
+
+    A vote to revoke that does not complete the quorum changes nothing and is not attested: the ledger holds it.
+    """
 
     version: str
     before: str
     after: str
     reference: str
     block: int | None
-    attestation: Digest
+    attestation: Digest | None
     cost: int
 
 
@@ -130,6 +133,8 @@ def _change(deployment: Deployment, actor: Actor, name: str, method: str, reason
     after = find(deployment.follow(), name)
     asset, label = split(name)
     words, what = (_word(was), _word(after.status)), f"{method}: {reason}"
+    if method == "revoke" and after.status == was:
+        return Changed(name, *words, reference, block, None, cost)  # a vote that changed nothing yet
     predicate = StatusChange(asset, label, deployment.now(), *words, what, reference)
     attested = attest(deployment, Statement(subject(name, after), predicate), actor.organisation)
     return Changed(name, *words, reference, block, attested.digest, cost)

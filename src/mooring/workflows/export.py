@@ -13,10 +13,12 @@ from mooring.proofs.checkpoint import read_checkpoint
 from mooring.proofs.header import Header
 from mooring.records.digest import Digest, sha256
 from mooring.records.predicates import Block
+from mooring.records.receipt import Receipt
 from mooring.records.statement import Statement, Subject
 from mooring.storage.log import LogStore
 from mooring.workflows.attest import envelope_of
 from mooring.workflows.deployment import Deployment
+from mooring.workflows.serve import parse_entry
 from mooring.workflows.versions import find
 
 __all__ = ["export_version", "observe"]
@@ -25,19 +27,27 @@ _REGISTRATIONS = ("urn:mooring:dataset:v1", "urn:mooring:model:v1")
 
 
 def export_version(
-    deployment: Deployment, name: str, *, receipts: Sequence[int] = (), openings: Sequence[Opening] = ()
+    deployment: Deployment,
+    name: str,
+    *,
+    receipts: Sequence[int] = (),
+    among: Sequence[int] = (),
+    openings: Sequence[Opening] = (),
 ) -> Bundle:
     """Return the bundle of a version: its provenance, approvals, status, and the receipts with these indexes.
 
-    Everything in it must be anchored: raises WorkflowError `not-anchored` naming the log otherwise.
+    Of the entries `among` those are taken that are this version's receipts: the log holds refusals and other versions'
+    receipts too. Raises WorkflowError `not-anchored` naming the log if something is not anchored, `not-its-receipt` for
+    an index in `receipts` that is something else.
     """
     state = deployment.follow()
     version = find(state, name)
     family = [version, *_ancestors(state, version)]
     events = [event for event in deployment.events() if event.args.get("version") in {item.id for item in family}]
     parts = [_logged(deployment, state, deployment.records_origin, _attestations(deployment, state, family))]
-    if receipts:
-        parts.append(_logged(deployment, state, deployment.receipts_origin, sorted(set(receipts))))
+    wanted = _its_receipts(deployment, version, name, receipts, among) if receipts or among else []
+    if wanted:
+        parts.append(_logged(deployment, state, deployment.receipts_origin, wanted))
     anchors = [anchor for _, _, anchor in parts]
     evidence = [deployment.ledger.prove(event) for event in _final(deployment, (*_bundled(events), *anchors))]
     blocks = tuple(item for item in evidence if isinstance(item, BlockEvidence))
@@ -51,6 +61,25 @@ def export_version(
         manifests=(deployment.blobs.read_all(Digest("sha256", version.manifest)),),
         openings=tuple(openings),
     )
+
+
+def _its_receipts(
+    deployment: Deployment, version: Version, name: str, receipts: Sequence[int], among: Sequence[int]
+) -> list[int]:
+    """Return the indexes of a version's receipts, sorted."""
+    found = []
+    with deployment.read_log(deployment.receipts_origin) as log:
+        for index in sorted({*receipts, *among}):
+            entry = parse_entry(log.entry(index))
+            if isinstance(entry, Receipt) and entry.manifest.value == version.manifest:
+                found.append(index)
+            elif index in receipts:
+                raise WorkflowError(
+                    f"entry {index} of {log.origin} is no receipt of {name}",
+                    code="not-its-receipt",
+                    hint="see it with: mooring log entry receipts INDEX",
+                )
+    return found
 
 
 def observe(deployment: Deployment, blocks: Iterable[BlockEvidence]) -> tuple[bytes, ...]:

@@ -45,7 +45,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Where to write the bundle.")] = Path("bundle.json"),
     trust: Annotated[Path | None, typer.Option(help="Also write the trust root here.")] = None,
     receipt: Annotated[list[int] | None, typer.Option(help="Index of a receipt to include; repeatable.", min=0)] = None,
-    receipts: Annotated[str, typer.Option(help="A range of receipts to include, like 0-999.")] = "",
+    receipts: Annotated[str, typer.Option(help="The version's receipts in this range, like 0-999.")] = "",
     answers: Annotated[
         Path | None, typer.Option(help="JSON lines of a client: index, salt, request, response (base64).")
     ] = None,
@@ -56,8 +56,8 @@ def export(
     context = context_of(ctx)
     with context.session() as session:
         openings = _openings(answers, session.deployment.receipts_origin) if answers else ()
-        wanted = [*(receipt or ()), *_range(receipts), *(opening.index for opening in openings)]
-        bundle = export_version(session.deployment, version, receipts=wanted, openings=openings)
+        wanted, among = [*(receipt or ()), *(opening.index for opening in openings)], _range(receipts)
+        bundle = export_version(session.deployment, version, receipts=wanted, among=among, openings=openings)
         session.write(out, bundle.to_bytes())
         if trust is not None:
             session.write(trust, session.write_trust().to_bytes())

@@ -30,6 +30,7 @@ th,td{text-align:left;padding:.4rem .6rem;vertical-align:top;
 border-bottom:1px solid var(--line)}th{color:var(--dim);font-weight:600}td.n{text-align:right;white-space:nowrap;
 font-variant-numeric:tabular-nums}.wrap{overflow-x:auto}.proved{color:var(--good)}.refuted{color:var(--bad)}
 .not-proved{color:var(--open)}ul{margin:.2rem 0;padding-left:1.1rem}code{font-size:.88em;overflow-wrap:anywhere}
+td:nth-child(2){overflow-wrap:anywhere;min-width:20rem}td:nth-child(3) code{display:inline-block;min-width:11rem}
 @media print{body{max-width:none;padding:0}.figure,.life span{break-inside:avoid}tr{break-inside:avoid}}
 """
 

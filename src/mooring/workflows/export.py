@@ -70,8 +70,11 @@ def _its_receipts(
     found = []
     with deployment.read_log(deployment.receipts_origin) as log:
         for index in sorted({*receipts, *among}):
+            if index >= log.size:
+                found.append(index)  # refused below, as not anchored
+                continue
             entry = parse_entry(log.entry(index))
-            if isinstance(entry, Receipt) and entry.manifest.value == version.manifest:
+            if isinstance(entry, Receipt) and _is_of(entry, version, name):
                 found.append(index)
             elif index in receipts:
                 raise WorkflowError(
@@ -80,6 +83,11 @@ def _its_receipts(
                     hint="see it with: mooring log entry receipts INDEX",
                 )
     return found
+
+
+def _is_of(receipt: Receipt, version: Version, name: str) -> bool:
+    """Tell whether a receipt is of this version, and not of another one with the same bytes."""
+    return (f"{receipt.model}@{receipt.version}", receipt.manifest.value) == (name, version.manifest)
 
 
 def observe(deployment: Deployment, blocks: Iterable[BlockEvidence]) -> tuple[bytes, ...]:

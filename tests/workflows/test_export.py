@@ -16,9 +16,11 @@ from mooring.proofs.checkpoint import read_checkpoint
 from mooring.proofs.report import Outcome, Report
 from mooring.proofs.verify import verify_bytes
 from mooring.records.predicates import Dataset
+from mooring.storage.filelog import FileLog
 from mooring.wiring.session import Session
 from mooring.workflows import deploy, people, register
 from mooring.workflows.export import export_version
+from mooring.workflows.serve import ReceiptLine, encode_line
 
 
 def proof(session: Session, name: str = MODEL, receipts: Sequence[int] = ()) -> Report:
@@ -129,9 +131,53 @@ def test_nothing_is_exported_before_it_is_anchored(active: Session, tmp_path: Pa
 
 def test_a_receipt_that_is_not_anchored_or_never_was_is_refused(active: Session) -> None:
     active.anchor()
+    for _ in range(2):
+        with pytest.raises(WorkflowError) as caught:
+            export_version(active.deployment, MODEL, receipts=[0])
+        assert caught.value.code == "not-anchored"
+        answered(active, MODEL)
+    assert proof(active, MODEL, [0]).outcome == Outcome.PROVED
+
+
+def answered(session: Session, *names: str) -> None:
+    """Write a receipt for each version, as the gateway does."""
+    deployment = session.deployment
+    origin = deployment.receipts_origin
+    log = FileLog(session.home.log(origin), origin)
+    for name in names:
+        model_, _, version = name.partition("@")
+        served = session.models().version(model_, version)
+        receipt = ReceiptLine(
+            batch=1,
+            caller="anonymous",
+            index=log.size,
+            input="ab" * 32,
+            manifest=str(served.manifest),
+            model=model_,
+            origin=origin,
+            output="cd" * 32,
+            policy=str(served.policy),
+            purpose="diagnosis",
+            time="2026-11-23T00:00:00Z",
+            version=version,
+        )
+        log.append([encode_line(receipt)])
+    log.close()
+
+
+def test_of_a_range_of_entries_only_the_versions_own_receipts_are_taken(active: Session, tmp_path: Path) -> None:
+    model(active, tmp_path / "m", "copy@1")
+    again(active, "copy@1")
+    active.deployment.follow()
+    answered(active, MODEL, "copy@1", MODEL)
+    active.anchor()
+    bundle = export_version(active.deployment, MODEL, among=range(3))
+    assert [entry.index for entry in bundle.entries if entry.origin.endswith("/receipts")] == [0, 2]
+    report = verify_bytes(bundle.to_bytes(), active.trust(), now_s=int(time.time()) + 2)
+    assert report.outcome == Outcome.PROVED, report
     with pytest.raises(WorkflowError) as caught:
-        export_version(active.deployment, MODEL, receipts=[0])
-    assert caught.value.code == "not-anchored"
+        export_version(active.deployment, MODEL, receipts=[1])
+    assert caught.value.code == "not-its-receipt"
 
 
 def test_what_is_not_final_is_not_exported(active: Session, monkeypatch: pytest.MonkeyPatch) -> None:

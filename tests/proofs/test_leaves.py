@@ -141,7 +141,9 @@ def test_an_entry_with_one_thing_changed_is_refused(change: Mapping[str, Any], p
 
 
 @pytest.mark.parametrize(
-    "value", [True, None, 1.5, {"hex": "11", "int": "1"}, {"float": "1"}, {"int": "01"}, {}], ids=str
+    "value",
+    [True, None, 1.5, {"hex": "11", "int": "1"}, {"int": "1", "x": ""}, {"float": "1"}, {"int": "01"}, {}],
+    ids=str,
 )
 def test_a_value_of_no_known_tag_is_no_value(value: Any) -> None:
     content: Any = canonical.decode(ENTRY)

@@ -341,6 +341,8 @@ def test_an_event_about_nothing_that_is_attested_is_left_open() -> None:
 def test_the_order_of_evidence_in_the_bundle_means_nothing() -> None:
     found = report(blocks=BUNDLE.blocks[::-1], observations=BUNDLE.observations[::-1], entries=BUNDLE.entries[::-1])
     assert {str(claim) for claim in found.claims} == {str(claim) for claim in report().claims}
+    found = log_report(leaves=LEAVES.leaves[::-1])
+    assert {str(claim) for claim in found.claims} == {str(claim) for claim in log_report().claims}
 
 
 def test_a_chain_s_evidence_proves_nothing_on_a_log_and_the_other_way_round() -> None:
@@ -375,6 +377,7 @@ def test_an_unwitnessed_ledger_log_says_so() -> None:
     (claim,) = shown(found, "final")
     assert claim.outcome is Outcome.PROVED
     assert any("no witness cosigned" in limit for limit in claim.limits)
+    assert claim.says.endswith("cosigned by nobody")
     assert "the unwitnessed log" in shown(found, "registered")[0].root
     assert "the witnessed log" in shown(log_report(), "registered")[0].root
 
@@ -432,7 +435,7 @@ def test_one_entry_under_two_checkpoints_of_one_history_counts_once() -> None:
     again = longer(log_entry([moved(12, 3, 6)], "k", T0 + 900))
     found = log_report(leaves=(*LEAVES.leaves, *again))
     assert found.outcome is Outcome.PROVED
-    assert len(shown(found, "final")) == 2
+    assert [len(claim.limits) for claim in shown(found, "final")] == [0, 0]
     assert "retired" in shown(found, "status", "tumour@1")[0].says
 
 
@@ -442,6 +445,11 @@ def test_two_checkpoints_of_an_unwitnessed_ledger_may_be_of_two() -> None:
     first, second = shown(verify(bundle, LOGGED.trust(witnesses_required=0), now_s=NOW), "final")
     assert not any("may be of two" in limit for limit in first.limits)
     assert any("may be of two" in limit for limit in second.limits)
+
+
+def test_one_tree_under_checkpoints_of_different_witnesses_is_one() -> None:
+    again = evidence_of(LOGGED.ledger_entries(), ("lab", "auditor"))
+    assert log_report(leaves=(*LEAVES.leaves[:3], *again[3:])).outcome is Outcome.PROVED
 
 
 def test_two_roots_of_one_size_or_two_entries_of_one_place_are_a_fork() -> None:

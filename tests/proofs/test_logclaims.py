@@ -341,6 +341,14 @@ def test_what_an_ended_key_signed_is_proved_as_far_as_the_ledger_dates_it() -> N
     assert "ended at 2026-05-28T20:36:40Z" in claims[5].hint
 
 
+def test_what_the_ledger_names_and_no_anchor_holds_is_dated_by_its_name() -> None:
+    blocks = tuple(block for block in BUNDLE.blocks if block.header != BUNDLE.blocks[-1].header)
+    found = report(ending(KEY_END), blocks=blocks, observations=STORY.observations(blocks))
+    model, deployment = shown(found, "attestation")[2], shown(found, "attestation")[5]
+    assert (model.outcome, deployment.outcome) == (Outcome.PROVED, Outcome.NOT_PROVED)
+    assert "not that the signature is" in model.limits[-1]
+
+
 def test_what_was_anchored_before_the_key_ended_needs_no_excuse() -> None:
     found = report(ending(T0 + 60 * 20))
     assert {claim.outcome for claim in shown(found, "attestation")} == {Outcome.PROVED}

@@ -190,6 +190,16 @@ def test_a_model_whose_evaluation_is_left_out_or_exchanged_says_so() -> None:
         assert "the evaluation that its attestation names is not in this bundle" in limit
 
 
+def test_a_model_that_names_no_evaluation_misses_none() -> None:
+    plain: Any = TRAINED.predicate
+    said = statement(replace(plain, evaluation=None))
+    found = told(
+        [life()[0], proposed(6, said, [DATA_VERSION]), *life()[2:]],
+        [(said if old == TRAINED else old, by) for old, by in STORY.statements],
+    )
+    assert one(found, "registered").limits == ()
+
+
 def made_from(*manifests: Any, parents: tuple[bytes, ...] = (DATA_VERSION,)) -> Report:
     """The report if the model was attested to be made from these, and registered with these parents."""
     model = replace(TRAINED.predicate, datasets=tuple(item.digest for item in manifests))  # type: ignore[type-var]  # a model

@@ -66,7 +66,7 @@ class Bundle:
         try:
             return from_json(cls, canonical.decode(data, limit=MAX_BUNDLE), "bundle")
         except RecordError as error:
-            raise ProofError(error.message, code="bundle-format", hint=error.hint or "export it again") from error
+            raise ProofError(error.message, code="bundle-format", hint=error.hint) from error
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes (RFC 8785)."""

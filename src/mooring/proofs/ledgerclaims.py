@@ -54,7 +54,6 @@ def blocks(case: Case) -> None:
     for evidence in case.bundle.blocks:
         with case.refuting("event", f"{evidence.address} in {evidence.chain}", "the event happened"):
             case.events.append(_event(case, evidence))
-    case.events.sort(key=lambda event: event.order)
 
 
 def leaves(case: Case) -> None:
@@ -67,7 +66,6 @@ def leaves(case: Case) -> None:
     for evidence in case.bundle.leaves:
         with case.refuting("event", f"{evidence.origin}#{evidence.index}", "the ledger recorded it"):
             _recorded(case, evidence, opened, entries)
-    case.events.sort(key=lambda event: event.order)
 
 
 def unused(case: Case) -> None:

@@ -158,7 +158,7 @@ class Trust:
         try:
             return from_json(cls, canonical.decode(data, limit=_LIMIT), "trust")
         except RecordError as error:
-            raise ProofError(error.message, code="trust", hint=error.hint or "get the trust root again") from error
+            raise ProofError(error.message, code="trust", hint=error.hint) from error
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""

@@ -76,7 +76,7 @@ def versions(case: Case) -> None:
 
 def _collect(case: Case) -> _Evidence:
     evidence = _Evidence()
-    for event in case.events:
+    for event in sorted(case.events, key=lambda event: event.order):
         version = event.args.get("version")
         if isinstance(version, bytes):
             evidence.events[version].append(event)

@@ -5,8 +5,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 TESTS ?= quick
 DEMO ?=
+COVERAGE ?= 90
 
-.PHONY: help demo test test-all check format lock contracts coverage bench docs-figures clean
+.PHONY: help demo test test-all check format lock contracts bench docs docs-figures clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -20,7 +21,7 @@ test: .venv/.dev contracts/node_modules/.stamp ## The tests (TESTS=all for the l
 test-all: .venv/.dev contracts/node_modules/.stamp ## Every test, with the coverage that the project demands
 	rm -f .coverage .coverage.*
 	$(BIN)/pytest --cov --cov-report=
-	$(BIN)/python -m coverage report --fail-under=90
+	$(BIN)/python -m coverage report --fail-under=$(COVERAGE)
 	$(BIN)/python -m coverage report --fail-under=100 --include='*/mooring/records/*,*/mooring/proofs/*,*/mooring/policy/*'
 
 check: .venv/.dev ## Style, types, architecture
@@ -38,6 +39,12 @@ contracts: contracts/node_modules/.stamp ## Recompile the contracts (needs Node)
 
 bench: .venv/.dev ## The benchmarks, one after another (see docs/benchmarks.md)
 	$(BIN)/python benchmarks/run.py
+
+docs: .venv/.dev ## Write docs/cli.md anew from the command tree
+	$(BIN)/python tests/docs/cli_reference.py
+
+docs-figures: .venv/.dev ## Fill the pages' tables again from benchmarks/results.json
+	$(BIN)/python benchmarks/run.py --render
 
 lock: ## Make the lock files anew from pyproject.toml (needs uv)
 	for set in dev demo; do \

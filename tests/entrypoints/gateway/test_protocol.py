@@ -352,8 +352,8 @@ def test_a_client_that_sends_and_never_reads_is_not_read_from_without_end(world:
             for _ in range(3000):
                 sock.sendall(request)
                 sent += 1
-        except TimeoutError:
-            pass
+        except (TimeoutError, ConnectionError):
+            pass  # held back, or cut off: either way no more is read
     assert 0 < sent < 1500
     assert world.log.size < sent
     assert world.infer().status_code == 200

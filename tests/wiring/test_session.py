@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,12 @@ from tests.workflows.acts import dataset, logged
 from tests.workflows.stage import Stages
 
 from mooring.errors import CorruptError, MooringError, NotFoundError
+from mooring.proofs.note import sign
 from mooring.storage.filelog import FileLog
 from mooring.wiring import session as sessions
 from mooring.wiring.home import Home
 from mooring.wiring.session import Session, open_session
+from mooring.workflows.anchor import cosigned, log_key, seal
 from mooring.workflows.govern import revoke_key
 
 
@@ -188,3 +191,31 @@ def test_a_session_opens_without_anybody_being_asked_twice(stages: Stages, tmp_p
         assert session.attestations() == count
         assert session.code_commit()
         assert session.founding_gas()["AssetRegistry"] > 1_000_000
+
+
+def test_a_log_that_another_process_seals_is_anchored_once_its_witnesses_have_signed(
+    session: Session, tmp_path: Path
+) -> None:
+    deployment, origin = session.deployment, session.deployment.receipts_origin
+    key = log_key(deployment, origin)
+    held = FileLog(session.home.log(origin), origin)
+    held.append([b"a receipt"])
+    held.seal(lambda text: [sign(text, key, lambda message: deployment.keys.sign("log-receipts", message))])
+    witnesses = threading.Timer(0.3, lambda: seal(deployment, held))
+    witnesses.start()
+    (made, _) = session.anchor()
+    witnesses.join()
+    held.close()
+    assert (made.origin, made.size) == (origin, 1)
+    assert cosigned(deployment, deployment.notes.find(origin, 1))
+
+
+def test_a_log_that_no_witness_signs_is_not_anchored(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_COSIGNING_S", 0.1)
+    deployment, origin = session.deployment, session.deployment.receipts_origin
+    key = log_key(deployment, origin)
+    held = FileLog(session.home.log(origin), origin)
+    held.append([b"a receipt"])
+    held.seal(lambda text: [sign(text, key, lambda message: deployment.keys.sign("log-receipts", message))])
+    assert refusal(session.anchor) == "not-cosigned"
+    held.close()

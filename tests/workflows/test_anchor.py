@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from mooring.records.predicates import ReceiptBatch
 from mooring.storage.filelog import FileLog
 from mooring.wiring.session import Session
 from mooring.workflows import anchor as anchoring
-from mooring.workflows.anchor import anchor, anchored_size, attest_batch, log_key, seal
+from mooring.workflows.anchor import anchor, anchored_size, attest_batch, cosigned, log_key, seal
 from mooring.workflows.witness import cosignature, witness_key
 
 
@@ -116,9 +117,7 @@ def test_a_log_that_was_edited_is_sealed_by_no_witness(registered: Session, tmp_
     assert caught.value.code == "log-forked"
 
 
-def test_a_fork_of_equal_size_is_evidence_and_not_anchored(
-    registered: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fork_of_equal_size_is_evidence_and_not_anchored(registered: Session) -> None:
     deployment = registered.deployment
     anchor(deployment, sealed(registered))
     key = log_key(deployment, deployment.records_origin)
@@ -126,7 +125,7 @@ def test_a_fork_of_equal_size_is_evidence_and_not_anchored(
     line = sign(fork, key, lambda message: deployment.keys.sign("log-records", message))
     note = f"{fork}\n{line}".encode()
     with pytest.raises(WorkflowError, match="another root") as caught:
-        anchor(deployment, note)
+        anchor(replace(deployment, witnesses=()), note)
     assert caught.value.code == "log-forked"
 
 
@@ -191,3 +190,18 @@ def test_an_anchor_that_broke_off_after_the_ledger_is_found_and_not_repeated(
     assert registered.deployment.notes.find(origin, 2) == note
     with pytest.raises(NotFoundError):
         registered.deployment.notes.find(origin, 1)
+
+
+def test_a_checkpoint_that_our_witnesses_have_not_signed_is_not_anchored(registered: Session) -> None:
+    deployment = registered.deployment
+    origin, key = deployment.records_origin, log_key(deployment, deployment.records_origin)
+    log = FileLog(registered.home.log(origin), origin)
+    note = log.seal(lambda text: [sign(text, key, lambda message: deployment.keys.sign("log-records", message))])
+    assert not cosigned(deployment, note)
+    with pytest.raises(WorkflowError) as caught:
+        anchor(deployment, note)
+    assert (caught.value.code, anchored_size(deployment, origin)) == ("not-cosigned", 0)
+    whole = seal(deployment, log)
+    log.close()
+    assert cosigned(deployment, whole)
+    assert anchor(deployment, whole).new

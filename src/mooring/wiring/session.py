@@ -37,7 +37,7 @@ from mooring.wiring.policies import policy_in_force
 from mooring.wiring.receipts import Receipts
 from mooring.wiring.source import commit_of
 from mooring.wiring.trusting import attest_keys, current_trust
-from mooring.workflows.anchor import Anchored, anchor, anchored_size, attest_batch, seal
+from mooring.workflows.anchor import Anchored, anchor, anchored_size, attest_batch, cosigned, seal
 from mooring.workflows.authorise import Authoriser, Verdict
 from mooring.workflows.deployment import Actor, Deployment
 from mooring.workflows.follow import IndexSink, event_of, index_attestations, require_same
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from mooring.ledger.embedded.node import EmbeddedNode
 
 __all__ = ["LogLine", "Session", "open_session"]
+
+_COSIGNING_S = 5.0
+"""How long a log that another process seals may take from its own signature to those of the witnesses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +247,21 @@ class Session:
         try:
             log = FileLog(self.home.log(origin), origin)
         except BusyError:
-            with stores.open_log(self.home, origin, read_only=True) as reader:
-                return reader.checkpoint()
+            return self._newest_cosigned(origin)
         try:
             return seal(self.deployment, log) if log.size else None
         finally:
             log.close()
+
+    def _newest_cosigned(self, origin: str) -> bytes | None:
+        """Return the newest checkpoint of a log that another process seals, once our witnesses have signed it."""
+        until = time.monotonic() + _COSIGNING_S
+        while True:
+            with stores.open_log(self.home, origin, read_only=True) as reader:
+                note = reader.checkpoint()
+            if note is None or cosigned(self.deployment, note) or time.monotonic() > until:
+                return note
+            time.sleep(0.01)
 
     def _log_line(self, which: str) -> LogLine:
         origin = self._origin(which)

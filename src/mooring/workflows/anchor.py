@@ -17,7 +17,7 @@ from mooring.workflows.deployment import Deployment, Witness
 from mooring.workflows.transact import transact
 from mooring.workflows.witness import cosignature, raw_key, witness_key
 
-__all__ = ["Anchored", "anchor", "anchored_size", "attest_batch", "log_key", "seal"]
+__all__ = ["Anchored", "anchor", "anchored_size", "attest_batch", "cosigned", "log_key", "seal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def seal(deployment: Deployment, log: LogStore) -> bytes:
     key = log_key(deployment, log.origin)
     name = _log_key_name(log.origin)
     note = log.seal(lambda text: [sign(text, key, lambda message: deployment.keys.sign(name, message))])
-    missing = [witness for witness in deployment.witnesses if not _has_signed(deployment, witness, note)]
+    missing = _missing(deployment, note)
     if not missing:
         return note
     now_s = deployment.clock_ns() // 1_000_000_000
@@ -57,9 +57,18 @@ def seal(deployment: Deployment, log: LogStore) -> bytes:
 
 
 def anchor(deployment: Deployment, note: bytes) -> Anchored:
-    """Write a sealed checkpoint on the ledger, unless it or a larger one stands there."""
+    """Write a sealed checkpoint on the ledger, unless it or a larger one stands there.
+
+    Raises WorkflowError `not-cosigned` for one that a witness of ours has not signed.
+    """
     checkpoint, _ = read_checkpoint(note)
     open_checkpoint(note, log_key(deployment, checkpoint.origin), origin=checkpoint.origin)
+    if not cosigned(deployment, note):
+        raise WorkflowError(
+            f"the checkpoint of {checkpoint.origin} at size {checkpoint.size} lacks a witness of ours",
+            code="not-cosigned",
+            hint="anchor again once the process that writes the log has sealed it",
+        )
     deployment.notes.keep(note)
     state = deployment.follow()
     writer = deployment.keys.address(deployment.anchorer)
@@ -103,9 +112,15 @@ def _require_same(size: int, root: bytes, checkpoint: Checkpoint) -> None:
         )
 
 
-def _has_signed(deployment: Deployment, witness: Witness, note: bytes) -> bool:
-    key = witness_key(deployment.name, deployment.keys, witness)
-    return any((line.name, line.id) == (key.name, key.id) for line in read_checkpoint(note)[1].signatures)
+def cosigned(deployment: Deployment, note: bytes) -> bool:
+    """Tell whether every witness of ours has signed a checkpoint: between sealing and cosigning, none has."""
+    return not _missing(deployment, note)
+
+
+def _missing(deployment: Deployment, note: bytes) -> list[Witness]:
+    signed = {(line.name, line.id) for line in read_checkpoint(note)[1].signatures}
+    keys = [(witness, witness_key(deployment.name, deployment.keys, witness)) for witness in deployment.witnesses]
+    return [witness for witness, key in keys if (key.name, key.id) not in signed]
 
 
 def _log_key_name(origin: str) -> str:

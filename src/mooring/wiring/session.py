@@ -173,15 +173,18 @@ class Session:
         A rotation that broke off is finished, and no further key made.
         """
         name, keys = f"{actor.organisation}-attest", self._own_keys()
-        if self._on_ledger(keys.public(name)) is not None:
+        if self._on_ledger(keys.public(name)) is not None and not self._unrevoked(name):
             keys.rotate(name)
         registered = register_key(self.deployment, actor, name)
-        for old in keys.retired(name):
-            known = self._on_ledger(old.public)
-            if known is not None and known.revoked_from is None:
-                revoke_key(self.deployment, actor, old.public.keyid, from_s=self._after_now())
+        for old in self._unrevoked(name):
+            revoke_key(self.deployment, actor, old.keyid, from_s=self._after_now())
         self.update_trust()
         return registered
+
+    def _unrevoked(self, name: str) -> list[PublicKey]:
+        """Return the keys that were replaced under a name and that the ledger still takes for good."""
+        known = [(old.public, self._on_ledger(old.public)) for old in self.deployment.keys.retired(name)]
+        return [public for public, key in known if key is not None and key.revoked_from is None]
 
     def _after_now(self) -> int:
         """Return the first second that is after now by our clock and by the ledger's, which may run ahead.

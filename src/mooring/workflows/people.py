@@ -43,6 +43,9 @@ def register_table(deployment: Deployment, actor: Actor, csv: bytes, column: str
     if known is not None:
         manifest = _same_rows(deployment, known, csv, f"{dataset.name}@{dataset.version}")
         return register_dataset(deployment, actor, manifest, dataset)
+    begun = _begun(deployment, actor, csv, dataset)
+    if begun is not None:
+        return register_dataset(deployment, actor, *begun)
     sealed = seal_table(csv, column, name=_TABLE, secrets=deployment.secrets, entropy=deployment.random)
     deployment.blobs.put(sealed.container)
     predicate = replace(dataset, people=sealed.people, rows=sealed.rows)
@@ -90,24 +93,58 @@ def _unattested(deployment: Deployment) -> list[str]:
     return [stone.name for stone in stones[_attested_keys(deployment) :]]
 
 
+def _begun(deployment: Deployment, actor: Actor, csv: bytes, dataset: Dataset) -> tuple[Manifest, Dataset] | None:
+    """Return the table that was sealed and attested under this name before its registration broke off, if any was.
+
+    Sealing is random: sealed again, the same rows would be another artifact.
+    """
+    keyid, name = deployment.keys.public(f"{actor.organisation}-attest").keyid, f"{dataset.name}@{dataset.version}"
+    rows = deployment.index.attestations(
+        origin=deployment.records_origin, subject=name, predicate_type="urn:mooring:dataset:v1", keyid=keyid
+    )
+    for row in reversed(rows):
+        said, manifest = statement_of(deployment, row).predicate, _manifest(deployment, Digest.parse(row.digest))
+        opened = _opened(deployment, manifest)
+        if isinstance(said, Dataset) and opened is not None and _are(csv, opened):
+            return manifest, replace(dataset, people=said.people, rows=said.rows)
+    return None
+
+
 def _same_rows(deployment: Deployment, version: Version, csv: bytes, name: str) -> Manifest:
     manifest, opened = _open(deployment, version, name)
-    offered = Table.from_csv(csv)
-    kept, given = set(opened.rows), set(offered.rows)
-    if opened.columns != offered.columns or not kept <= given or len(given - kept) > opened.erased:
+    if not _are(csv, opened):
         raise WorkflowError(
             f"{name} is registered with other rows", code="version-exists", hint="choose another version label"
         )
     return manifest
 
 
+def _are(csv: bytes, opened: OpenTable) -> bool:
+    """Tell whether the rows of a sealed table are these, as far as their people were not erased."""
+    offered = Table.from_csv(csv)
+    kept, given = set(opened.rows), set(offered.rows)
+    return opened.columns == offered.columns and kept <= given and len(given - kept) <= opened.erased
+
+
 def _open(deployment: Deployment, version: Version, name: str) -> tuple[Manifest, OpenTable]:
     manifest = manifest_at(deployment, version)
+    opened = _opened(deployment, manifest)
+    if opened is None:
+        raise WorkflowError(f"{name} is no sealed table", code="not-a-table", hint="it was registered from files")
+    return manifest, opened
+
+
+def _opened(deployment: Deployment, manifest: Manifest) -> OpenTable | None:
+    """Decrypt a table as far as its people were not erased; None for an artifact that is no table."""
     sealed = manifest.find(f"{_TABLE}.sealed")
     if sealed is None:
-        raise WorkflowError(f"{name} is no sealed table", code="not-a-table", hint="it was registered from files")
+        return None
     container = deployment.blobs.read_all(sealed.digest, limit=sealed.size)
-    return manifest, open_table(container, name=_TABLE, manifest=manifest, secrets=deployment.secrets)
+    return open_table(container, name=_TABLE, manifest=manifest, secrets=deployment.secrets)
+
+
+def _manifest(deployment: Deployment, digest: Digest) -> Manifest:
+    return Manifest.from_bytes(deployment.blobs.read_all(digest))
 
 
 def _attested_keys(deployment: Deployment) -> int:
